@@ -1,0 +1,1 @@
+"""The result file: its layout, the recorder that writes it and the reader."""

@@ -1,0 +1,314 @@
+"""Writing a run: what was seen is kept in memory for a moment, then appended to the file in blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from mc.errors import RecordingError
+from mc.recording.layout import (
+    COMPLETED,
+    EVENT_TABLES,
+    FORMAT,
+    FORMAT_VERSION,
+    LAYOUT,
+    TEXT,
+    Dataset,
+    RunDescription,
+    axis_sizes,
+    constant_values,
+    series_columns,
+)
+
+CHUNK_BYTES = 65536
+MAX_BUFFERED_BYTES = 32 * 2**20
+
+
+class Recorder:
+    """Writes one run.h5; use it as a context manager.
+
+    Records gather in memory and are appended once `flush_interval` seconds of wall time have gone by or
+    32 MiB have gathered, so recording costs little and a killed run leaves a readable file that lacks only
+    its last moments. Raises RecordingError if `path` exists (unless `overwrite`) or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        description: RunDescription,
+        *,
+        overwrite: bool = False,
+        flush_interval: float = 1.0,
+    ) -> None:
+        self.path = Path(path)
+        self.description = description
+        self.columns = [column.name for column in series_columns(description)]
+        self.flush_interval = flush_interval
+        self._finished = False
+        self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
+        self._buffered_bytes = 0
+        self._opened = self._last_flush = time.monotonic()
+        if self.path.exists() and not overwrite:
+            raise RecordingError(
+                f"{self.path} exists already: give --overwrite to replace it, or another --output folder"
+            )
+        with _explaining_os_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self.path, "w")
+            self._create()
+            self._file.flush()
+
+    def record_series(self, step: int, time: float, values: np.ndarray) -> None:
+        """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
+        row = np.array(values, dtype=np.float64)
+        if row.shape != (len(self.columns),):
+            raise ValueError(f"a row of the series has {len(self.columns)} values, got shape {row.shape}")
+        self._keep("/series/step", np.array([step]))
+        self._keep("/series/time", np.array([time]))
+        self._keep("/series/values", row[None])
+        self._flush_when_due()
+
+    def record_profile(self, time: float, concentration: np.ndarray, potential: np.ndarray) -> None:
+        """Append mean profiles of the window that ends at `time` (ns).
+
+        `concentration` (species, cells) in mM, `potential` (nodes,) in mV.
+        """
+        self._keep("/profiles/time", np.array([time]))
+        self._keep("/profiles/concentration", np.array(concentration, dtype=np.float32)[None])
+        self._keep("/profiles/potential", np.array(potential, dtype=np.float32)[None])
+
+    def record_positions(self, step: int, time: float, x: np.ndarray) -> None:
+        """Append the positions `x` (recorded ions,) in nm at `time` (ns), in the order of `recorded_ions`."""
+        position = np.zeros((1, len(x), 3), dtype=np.float32)
+        position[0, :, 0] = x
+        self._keep("/particles/trajectory/position/step", np.array([step]))
+        self._keep("/particles/trajectory/position/time", np.array([time]))
+        self._keep("/particles/trajectory/position/value", position)
+
+    def record_crossings(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Append ions that arrived on the other side: step, time, ion, species, channel, direction."""
+        self._record_events("crossings", columns)
+
+    def record_pump_moves(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Append ions moved by pumps: step, time, pump, cycle, ion, species, direction."""
+        self._record_events("pumps", columns)
+
+    def record_gating(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Append transitions of channels: step, time, channel, from_state, to_state."""
+        self._record_events("gating", columns)
+
+    def flush(self) -> None:
+        """Append all that has gathered and hand it to the operating system, where it survives a kill."""
+        with _explaining_os_errors(self.path):
+            for path, blocks in self._buffers.items():
+                if not blocks:
+                    continue
+                rows = np.concatenate(blocks)
+                dataset = self._file[path]
+                n_before = dataset.shape[0]
+                dataset.resize(n_before + len(rows), axis=0)
+                dataset[n_before:] = rows
+                blocks.clear()
+            self._file.flush()
+        self._buffered_bytes = 0
+        self._last_flush = time.monotonic()
+
+    def finish(self, stop_reason: str, wall_seconds: float) -> None:
+        """Write the rest and close; `stop_reason` is `layout.COMPLETED` when the last step was reached."""
+        self.flush()
+        with _explaining_os_errors(self.path):
+            attributes = self._file["metadata"].attrs
+            attributes["finished"] = stop_reason == COMPLETED
+            attributes["stop_reason"] = stop_reason
+            attributes["wall_seconds"] = float(wall_seconds)
+            self._file.close()
+        self._finished = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._finished:
+            return
+        if kind is None:
+            stop_reason = "closed before the last step"
+        elif issubclass(kind, KeyboardInterrupt):
+            stop_reason = "interrupted"
+        else:
+            stop_reason = f"{kind.__name__}: {error}"
+        try:
+            self.finish(stop_reason, time.monotonic() - self._opened)
+        except RecordingError:
+            # The error that ended the run is the one to be told; a second one about the file would hide it.
+            if error is None:
+                raise
+
+    def _create(self) -> None:
+        """Create groups, attributes and all datasets, the constant ones filled."""
+        description = self.description
+        sizes = axis_sizes(description)
+        constants = constant_values(description)
+        for dataset in LAYOUT:
+            if dataset.grows:
+                shape = tuple(sizes[axis] for axis in dataset.axes[1:])
+                created = self._file.create_dataset(
+                    dataset.path,
+                    shape=(0, *shape),
+                    maxshape=(None, *shape),
+                    dtype=dataset.dtype,
+                    chunks=_chunk_shape(dataset, shape),
+                )
+            elif dataset.dtype == TEXT:
+                created = self._file.create_dataset(
+                    dataset.path,
+                    data=np.array(constants[dataset.path], dtype=object),
+                    dtype=h5py.string_dtype(),
+                )
+            else:
+                created = self._file.create_dataset(
+                    dataset.path, data=np.asarray(constants[dataset.path], dtype=dataset.dtype)
+                )
+            # A Python str: MDAnalysis does not read the fixed-length bytes of the H5MD specification.
+            created.attrs["unit"] = dataset.unit
+            created.attrs["meaning"] = dataset.meaning
+        columns = series_columns(description)
+        series = self._file["/series/values"]
+        series.attrs["columns"] = json.dumps([column.name for column in columns])
+        series.attrs["units"] = json.dumps([column.unit for column in columns])
+        self._describe_trajectory()
+        self._file["metadata"].attrs.update(self._metadata())
+
+    def _describe_trajectory(self) -> None:
+        """Say what H5MD 1.1 asks for: who wrote the file, and that the box has no periodic ends."""
+        h5md = self._file.create_group("h5md")
+        h5md.attrs["version"] = np.array([1, 1])
+        h5md.create_group("author").attrs["name"] = "ionmc"
+        creator = h5md.create_group("creator")
+        creator.attrs["name"] = "ionmc"
+        creator.attrs["version"] = _installed_version("ionmc")
+        box = self._file.create_group("/particles/trajectory/box")
+        box.attrs["dimension"] = 3
+        box.attrs["boundary"] = ["none", "none", "none"]
+
+    def _metadata(self) -> dict[str, Any]:
+        description = self.description
+        versions = {name: _installed_version(name) for name in ("ionmc", "numpy", "numba", "h5py")}
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "title": description.title,
+            "scenario": description.scenario_json,
+            "scenario_file": description.scenario_text,
+            "overrides": json.dumps(list(description.overrides)),
+            "command_line": description.command_line,
+            "versions": json.dumps({"python": platform.python_version(), **versions}),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seed": np.int64(description.seed),
+            "engine": description.engine,
+            "time_step": description.time_step,
+            "n_steps": np.int64(description.n_steps),
+            "n_ions": np.int64(description.n_ions),
+            "temperature": description.temperature,
+            "area": description.area,
+            "inside_length": description.inside_length,
+            "outside_length": description.outside_length,
+            "thickness": description.thickness,
+            "capacitance": description.capacitance,
+            "finished": False,
+            "stop_reason": "running or killed",
+            "wall_seconds": float("nan"),
+        }
+
+    def _record_events(self, table: str, columns: Mapping[str, np.ndarray]) -> None:
+        names = EVENT_TABLES[table]
+        if set(columns) != set(names):
+            raise ValueError(
+                f"events of {table} have the columns {', '.join(names)}; got {', '.join(columns)}"
+            )
+        lengths = {len(column) for column in columns.values()}
+        if len(lengths) != 1:
+            raise ValueError(f"the columns of {table} differ in length: {sorted(lengths)}")
+        if lengths == {0}:
+            return
+        for name in names:
+            self._keep(f"/events/{table}/{name}", np.array(columns[name]))
+
+    def _keep(self, path: str, rows: np.ndarray) -> None:
+        self._buffers[path].append(rows)
+        self._buffered_bytes += rows.nbytes
+
+    def _flush_when_due(self) -> None:
+        waited = time.monotonic() - self._last_flush
+        if waited >= self.flush_interval or self._buffered_bytes >= MAX_BUFFERED_BYTES:
+            self.flush()
+
+
+def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any]) -> None:
+    """Write `summary` as JSON so that a reader sees the old file or the new one, never half of one.
+
+    Numbers that JSON does not know (NaN, infinities) become null. Raises RecordingError.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(_plain(summary), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with _explaining_os_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` with numpy numbers as Python's and what JSON lacks as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _chunk_shape(dataset: Dataset, shape: tuple[int, ...]) -> tuple[int, ...]:
+    row_bytes = max(1, np.dtype(dataset.dtype).itemsize * int(np.prod(shape)))
+    return (max(1, CHUNK_BYTES // row_bytes), *(max(1, size) for size in shape))
+
+
+def _installed_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@contextmanager
+def _explaining_os_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a RecordingError that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise RecordingError(
+            f"cannot write {path}: {error}. Is the disk full, or the folder write-protected? "
+            "Free some space or give another --output folder"
+        ) from error

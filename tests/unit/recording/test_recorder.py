@@ -1,0 +1,172 @@
+"""The recorder: what it writes, what it refuses, and what survives a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from synthetic_run import describe_synthetic_run
+
+from mc.errors import RecordingError
+from mc.recording.layout import COMPLETED, LAYOUT, series_blocks, series_columns
+from mc.recording.recorder import Recorder, write_summary
+
+
+def test_columns_stand_in_the_order_of_their_blocks():
+    description = describe_synthetic_run()
+    names = [column.name for column in series_columns(description)]
+    blocks = series_blocks(description)
+
+    assert names[:3] == ["membrane_potential", "charge_separation_potential", "ions_inside.K"]
+    assert names[-2:] == ["pump_cycles.Na/K-ATPase", "ledger_charge"]
+    assert names[blocks["crossings_outward"]][:6] == [
+        *(f"crossings_outward.K leak.{name}" for name in ("K", "Na", "Cl", "Ca", "A")),
+        "crossings_outward.Na leak.K",
+    ]
+    assert names[blocks["state"]] == ["state.K leak.closed", "state.K leak.open", "state.Na leak.open"]
+    assert sum(block.stop - block.start for block in blocks.values()) == len(names)
+
+
+def test_every_dataset_has_its_shape_type_and_unit(synthetic_run):
+    with h5py.File(synthetic_run) as file:
+        for dataset in LAYOUT:
+            found = file[dataset.path]
+            assert found.attrs["unit"] == dataset.unit, dataset.path
+            assert found.ndim == len(dataset.axes), dataset.path
+            if dataset.dtype != "text":
+                assert found.dtype == np.dtype(dataset.dtype), dataset.path
+        assert file["/metadata/channels/first_channel"][:].tolist() == [0, 400]
+        assert file["/metadata/pumps/outward"][:].tolist() == [[0, 3, 0, 0, 0]]
+
+
+def test_a_run_without_channels_and_pumps_is_written(tmp_path):
+    description = describe_synthetic_run(channels=(), pumps=())
+    n_columns = len(series_columns(description))
+    with Recorder(tmp_path / "run.h5", description) as recorder:
+        recorder.record_series(0, 0.0, np.arange(n_columns))
+        recorder.finish(COMPLETED, 1.0)
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["/series/values"][:].tolist() == [list(range(n_columns))]
+        assert file["/metadata/channels/permeability"].shape == (0, 5)
+
+
+def test_the_recorder_keeps_a_copy_of_what_it_is_given(tmp_path):
+    description = describe_synthetic_run()
+    row = np.zeros(len(series_columns(description)))
+    profile = np.ones((5, 120))
+    with Recorder(tmp_path / "run.h5", description) as recorder:
+        for step in (0, 1):
+            row[:] = step
+            profile[:] = step
+            recorder.record_series(step, step * 0.5, row)
+            recorder.record_profile(step * 0.5, profile, np.zeros(122))
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["/series/values"][:, 0].tolist() == [0.0, 1.0]
+        assert file["/profiles/concentration"][:, 0, 0].tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(KeyboardInterrupt, "interrupted"), (ValueError, "ValueError: ")]
+)
+def test_a_run_that_breaks_off_says_why(tmp_path, error, reason):
+    with pytest.raises(error), Recorder(tmp_path / "run.h5", describe_synthetic_run()):
+        raise error
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["metadata"].attrs["stop_reason"] == reason
+        assert not file["metadata"].attrs["finished"]
+
+
+def test_an_existing_file_is_refused_unless_overwrite(tmp_path):
+    path = tmp_path / "run.h5"
+    path.write_text("precious")
+    with pytest.raises(RecordingError, match="--overwrite"):
+        Recorder(path, describe_synthetic_run())
+    assert path.read_text() == "precious"
+    with Recorder(path, describe_synthetic_run(), overwrite=True) as recorder:
+        recorder.finish(COMPLETED, 0.0)
+    assert h5py.is_hdf5(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match=r"cannot write .*file/run.h5.*--output"):
+        Recorder(tmp_path / "file" / "run.h5", describe_synthetic_run())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_named_with_a_remedy(tmp_path):
+    (tmp_path / "summary.json").symlink_to("/dev/full")
+    with pytest.raises(RecordingError, match="disk full"):
+        Recorder(tmp_path / "summary.json", describe_synthetic_run(), overwrite=True)
+
+
+def test_events_need_exactly_their_columns(tmp_path):
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run()) as recorder:
+        with pytest.raises(ValueError, match="from_state"):
+            recorder.record_gating({"step": np.arange(2)})
+        with pytest.raises(ValueError, match="differ in length"):
+            recorder.record_gating(
+                dict.fromkeys(("step", "time", "channel", "from_state"), np.zeros(2))
+                | {"to_state": np.zeros(3)}
+            )
+
+
+KILLED_RUN = """
+import sys, time
+import numpy as np
+from synthetic_run import describe_synthetic_run
+from mc.recording.layout import series_columns
+from mc.recording.recorder import Recorder
+
+description = describe_synthetic_run()
+row = np.zeros(len(series_columns(description)))
+with Recorder(sys.argv[1], description, flush_interval=1e9) as recorder:
+    for step in range(100):
+        recorder.record_series(step, step * 0.5, row + step)
+    recorder.flush()
+    for step in range(100, 150):
+        recorder.record_series(step, step * 0.5, row + step)
+    print("flushed", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_was_flushed_survives_sigkill(tmp_path):
+    path = tmp_path / "run.h5"
+    tests = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED_RUN, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
+    )
+    assert process.stdout.readline() == "flushed\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    with h5py.File(path, locking=False) as file:
+        assert file["/series/step"][:].tolist() == list(range(100))
+        assert file["/series/values"][-1, 0] == 99.0
+        assert not file["metadata"].attrs["finished"]
+
+
+def test_the_summary_is_plain_json(tmp_path):
+    path = tmp_path / "summary.json"
+    write_summary(
+        path, {"a": np.float64(1.5), "b": np.int64(3), "c": [float("nan")], "d": {"e": np.arange(2)}}
+    )
+    assert json.loads(path.read_text()) == {"a": 1.5, "b": 3, "c": [None], "d": {"e": [0, 1]}}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_summary_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "summary.json"
+    write_summary(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_summary(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
