@@ -1,5 +1,13 @@
 """What macroscopic equations predict: closed forms of floats, arrays or dicts by species."""
 
+from mc.theory.diffusion import (
+    henderson_potential,
+    liquid_junction_potential,
+    mean_square_displacement,
+    nernst_hartley,
+    step_profile,
+    two_compartment_relaxation_rate,
+)
 from mc.theory.double_layer import (
     debye_length,
     dielectric_relaxation_time,
@@ -18,20 +26,60 @@ from mc.theory.equilibrium import (
     nernst_potential,
     ussing_flux_ratio,
 )
+from mc.theory.gating import (
+    DwellTimes,
+    binomial_variance,
+    dwell_time_means,
+    open_and_closed_dwell_times,
+    open_probability,
+    relax,
+    stationary_distribution,
+    two_state_autocorrelation,
+    two_state_open_probability,
+    two_state_relaxation,
+)
+from mc.theory.noise import (
+    capacitance_noise,
+    charging_time,
+    elementary_voltage_step,
+    lorentzian,
+    shot_noise_spectrum,
+)
 
 __all__ = [
+    "DwellTimes",
     "OneWayFluxes",
+    "binomial_variance",
+    "capacitance_noise",
+    "charging_time",
     "debye_length",
     "dielectric_relaxation_time",
     "diffuse_layer_capacitance",
     "donnan_potential",
+    "dwell_time_means",
+    "elementary_voltage_step",
     "ghk_current",
     "ghk_flux",
     "ghk_potential",
     "gouy_chapman_potential",
     "grahame_charge_density",
+    "henderson_potential",
+    "liquid_junction_potential",
+    "lorentzian",
+    "mean_square_displacement",
     "mullins_noda_potential",
+    "nernst_hartley",
     "nernst_potential",
+    "open_and_closed_dwell_times",
+    "open_probability",
+    "relax",
     "series_slab_fraction",
+    "shot_noise_spectrum",
+    "stationary_distribution",
+    "step_profile",
+    "two_compartment_relaxation_rate",
+    "two_state_autocorrelation",
+    "two_state_open_probability",
+    "two_state_relaxation",
     "ussing_flux_ratio",
 ]
