@@ -1,0 +1,388 @@
+"""From a TOML file and overrides to a Scenario: every fault at once, each with its line, key and remedy."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from mc.errors import ScenarioError
+from mc.scenario.schema import FaultList, Scenario, ScenarioSource, nearest_key_hint
+
+KeyPath = tuple[str | int, ...]
+
+_LARGEST_FILE = 1_000_000
+"""Bytes; a scenario is a page of text, anything larger is another file."""
+
+
+def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str] = ()) -> Scenario:
+    """Read a scenario file, change it by overrides, and return it with every number in internal units.
+
+    An override is 'inside.K=100 mM', 'channels.0.count=10' or 'channels."K leak".count=10'; a mapping gives
+    the same as {key: value}. Raises ScenarioError, whose message has one line for each fault.
+    """
+    path = Path(path)
+    text = _read_text(path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(_syntax_message(path, text, str(error))) from None
+    except RecursionError:
+        raise ScenarioError(f"{path}: not a scenario: arrays or tables nested too deeply") from None
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={value}" for key, value in overrides.items()]
+    origins = {key: f"{path}:{line}" for key, line in _LineScanner(text).lines.items()}
+    faults = []
+    for override in overrides:
+        try:
+            key = _apply_override(data, override)
+        except ValueError as error:
+            faults.append(f"--set {override}: {error}")
+        else:
+            origins = {known: origin for known, origin in origins.items() if known[: len(key)] != key}
+            origins[key] = f"--set {override}"
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        faults += _describe_faults(error, data, origins, str(path))
+    if faults:
+        raise ScenarioError("\n".join(faults))
+    scenario._source = ScenarioSource(path=path, text=text, overrides=tuple(overrides))
+    return scenario
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise ScenarioError(f"{path}: is a directory; give a scenario file (TOML)")
+        if not path.exists():
+            hint = nearest_key_hint(path.name, (entry.name for entry in path.parent.glob("*.toml")))
+            raise ScenarioError(f"{path}: no such file{hint}")
+        if not path.is_file():
+            raise ScenarioError(f"{path}: is not a regular file; give a scenario file (TOML)")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ScenarioError(f"{path}: larger than {_LARGEST_FILE} bytes, so not a scenario file (TOML)")
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ScenarioError(f"{path}: cannot be read: {reason}") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ScenarioError(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8 text; save the scenario as UTF-8"
+        ) from None
+    if not text.strip():
+        raise ScenarioError(
+            f"{path}: the file is empty; a scenario needs at least {', '.join(_required_keys())}"
+        )
+    return text.replace("\r\n", "\n")
+
+
+def _required_keys() -> list[str]:
+    return [name for name, field in Scenario.model_fields.items() if field.is_required()]
+
+
+def _syntax_message(path: Path, text: str, message: str) -> str:
+    """Turn tomllib's 'Invalid value (at line 3, column 9)' into file:line."""
+    at = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if at is None:
+        return f"{path}: not valid TOML: {message}"
+    line = int(at[1]) if at[1] else text.count("\n") + 1
+    found = text.split("\n")[line - 1].strip()
+    return f"{path}:{line}: not valid TOML: {message[: at.start()]}" + (
+        f", in: {found[:80]}" if found else ""
+    )
+
+
+# --- where a key stands ---
+
+
+class _LineScanner:
+    """Finds the line of every key of a text that is known to be valid TOML."""
+
+    _KEY = re.compile(r'\s*("(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+)[ \t]*(\.?)')
+    _STRING = re.compile(
+        r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'', re.DOTALL
+    )
+    _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
+    _BARE = re.compile(r"[^,\]}\n#]*")
+
+    def __init__(self, text: str):
+        self.lines: dict[KeyPath, int] = {}
+        self._text = text
+        self._at = 0
+        self._table_counts: dict[KeyPath, int] = {}
+        self._scan_document()
+
+    def _skip_blank(self) -> None:
+        self._at = self._match(self._BLANK).end()
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise AssertionError(f"the scanner met a TOML form it does not know, at character {self._at}")
+        return match
+
+    def _note(self, path: KeyPath, start: int) -> None:
+        self.lines.setdefault(path, self._text.count("\n", 0, start) + 1)
+
+    def _scan_document(self) -> None:
+        table: KeyPath = ()
+        self._skip_blank()
+        while self._at < len(self._text):
+            start = self._at
+            brackets = 2 if self._text.startswith("[[", start) else int(self._text[start] == "[")
+            if not brackets:
+                self._scan_pair(table)
+            else:
+                self._at += brackets
+                table = self._resolve(self._scan_key(), is_array=brackets == 2)
+                self._at = self._text.index("]" * brackets, self._at) + brackets
+                for length in range(1, len(table) + 1):
+                    self._note(table[:length], start)
+            self._skip_blank()
+
+    def _resolve(self, key: KeyPath, is_array: bool) -> KeyPath:
+        """Return the path of a [table] or [[table]] header with the index of each array of tables put in."""
+        path: KeyPath = ()
+        for i, part in enumerate(key):
+            path = (*path, part)
+            if is_array and i == len(key) - 1:
+                self._table_counts[path] = self._table_counts.get(path, 0) + 1
+            if path in self._table_counts:
+                path = (*path, self._table_counts[path] - 1)
+        return path
+
+    def _scan_key(self) -> KeyPath:
+        parts = []
+        more = "."
+        while more:
+            match = self._match(self._KEY)
+            name, more = match.groups()
+            parts.append(_unquote(name))
+            self._at = match.end()
+        return tuple(parts)
+
+    def _scan_pair(self, table: KeyPath) -> None:
+        start = self._at
+        path = (*table, *self._scan_key())
+        for length in range(len(table) + 1, len(path) + 1):
+            self._note(path[:length], start)
+        self._at = self._text.index("=", self._at) + 1
+        self._skip_blank()
+        self._scan_value(path)
+
+    def _scan_value(self, path: KeyPath) -> None:
+        first = self._text[self._at]
+        if first in "[{":
+            closing = "]" if first == "[" else "}"
+            self._at += 1
+            self._skip_blank()
+            i = 0
+            while self._text[self._at] != closing:
+                if first == "[":
+                    self._note((*path, i), self._at)
+                    self._scan_value((*path, i))
+                else:
+                    self._scan_pair(path)
+                self._skip_blank()
+                if self._text[self._at] == ",":
+                    self._at += 1
+                    self._skip_blank()
+                i += 1
+            self._at += 1
+        elif first in "\"'":
+            self._at = self._match(self._STRING).end()
+        else:
+            self._at = self._match(self._BARE).end()
+
+
+def _unquote(key: str) -> str:
+    return next(iter(tomllib.loads(f"{key} = 0"))) if key[0] in "\"'" else key
+
+
+# --- overrides ---
+
+_OVERRIDE_PART = re.compile(r'\s*("(?:[^"\\]|\\.)*"|\'[^\']*\'|[^."\'=]+?)\s*([.=]|$)')
+
+
+def _apply_override(data: dict[str, Any], override: str) -> KeyPath:
+    """Set one key of `data`; return its path. Raises ValueError that says what is wrong with the override."""
+    keys, text = _split_override(override)
+    path: KeyPath = ()
+    target: Any = data
+    for i, key in enumerate(keys):
+        is_last = i == len(keys) - 1
+        if isinstance(target, list):
+            index = _find_entry(target, key, _join(path))
+            path = (*path, index)
+            if is_last:
+                target[index] = _read_override_value(text)
+            target = target[index]
+        elif isinstance(target, dict):
+            path = (*path, key)
+            if is_last:
+                target[key] = _read_override_value(text)
+            else:
+                target = target.setdefault(key, {})
+        else:
+            raise ValueError(f"{_join(path)} is a value, not a table: it has no key {key}")
+    return path
+
+
+def _split_override(override: str) -> tuple[list[str], str]:
+    keys = []
+    at = 0
+    while match := _OVERRIDE_PART.match(override, at):
+        key, separator = match.groups()
+        keys.append(_unquote(key))
+        at = match.end()
+        if separator == "=":
+            return keys, override[at:].strip()
+        if not separator:
+            break
+    raise ValueError("an override is written key=value, for example inside.K=100 mM")
+
+
+def _read_override_value(text: str) -> Any:
+    """Return a TOML value, or the text itself where it is none: 100 mM needs no quotes within quotes."""
+    try:
+        data = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    return data["value"] if len(data) == 1 else text
+
+
+def _find_entry(entries: list[Any], key: str, path: str) -> int:
+    names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
+    if key in names:
+        return next(
+            i for i, entry in enumerate(entries) if isinstance(entry, dict) and entry.get("name") == key
+        )
+    if key.isdecimal() and int(key) < len(entries):
+        return int(key)
+    named = ", ".join(f'"{name}"' for name in names)
+    hint = nearest_key_hint(key, [name for name in names if isinstance(name, str)])
+    raise ValueError(
+        f"{path} has no entry {key}; there are {len(entries)}: {named or 'none with a name'}{hint}"
+    )
+
+
+# --- messages ---
+
+_MESSAGES = {
+    "float_type": "expected a plain number",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "string_type": 'expected text in quotes, "..."',
+    "bool_type": "expected true or false",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "tuple_type": "expected an array",
+    "finite_number": "expected a finite number",
+}
+
+
+def _describe_faults(
+    error: ValidationError, data: dict[str, Any], origins: Mapping[KeyPath, str], fallback: str
+) -> list[str]:
+    """Return a line 'where: key: what is wrong; what is allowed' for each fault, in the file's order."""
+    found = list(_flatten(error))
+    # A mistyped key is one fault, not an unknown key and a missing one.
+    meant = set()
+    for path, message, kind in found:
+        if kind == "unknown" and (match := re.search(r'did you mean "(.+)"\?$', message)):
+            meant.add((*path[:-1], match[1]))
+    lines = []
+    for path, message, kind in found:
+        if kind == "missing" and path in meant:
+            continue
+        origin = next(
+            (origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins),
+            fallback,
+        )
+        lines.append(f"{origin}: {_join(path, data)}: {message}" if path else f"{origin}: {message}")
+    return lines
+
+
+def _flatten(error: ValidationError) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield path, message and kind ("unknown", "missing" or "wrong") of each fault."""
+    for detail in error.errors(include_url=False):
+        path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, FaultList):
+            for fault in cause.faults:
+                yield (*path, *fault.path), fault.message, "wrong"
+        elif detail["type"] == "extra_forbidden":
+            yield path, _unknown_key_message(path), "unknown"
+        elif detail["type"] == "missing":
+            yield path, _missing_key_message(path), "missing"
+        elif detail["type"] in _MESSAGES:
+            yield path, f"{_MESSAGES[detail['type']]}, found {_show(detail['input'])}", "wrong"
+        elif detail["type"] == "value_error":
+            yield path, detail["msg"].removeprefix("Value error, "), "wrong"
+        else:
+            message = detail["msg"].removeprefix("Input ")
+            yield path, f"{message}, found {_show(detail['input'])}", "wrong"
+
+
+def _unknown_key_message(path: KeyPath) -> str:
+    valid = _model_at(path[:-1]).model_fields
+    return f"unknown key; allowed are {', '.join(valid)}{nearest_key_hint(str(path[-1]), valid)}"
+
+
+def _missing_key_message(path: KeyPath) -> str:
+    field = _model_at(path[:-1]).model_fields[str(path[-1])]
+    example = (field.examples or [None])[0]
+    key = path[-1]
+    if _find_model(field.annotation) is not None and example is None:
+        return f"this table is missing; {field.description}"
+    if str(field.annotation).startswith("dict"):
+        return f"this table is missing; {field.description}"
+    written = f'"{example}"' if isinstance(example, str) else example
+    return f"missing; {field.description}" + (f" Write e.g. {key} = {written}" if example is not None else "")
+
+
+def _model_at(path: KeyPath) -> type[BaseModel]:
+    """Return the model that describes the table at `path`."""
+    model: type[BaseModel] = Scenario
+    for part in path:
+        if part in model.model_fields:
+            model = _find_model(model.model_fields[str(part)].annotation) or model
+    return model
+
+
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _find_model(part))), None)
+
+
+def _join(path: KeyPath, data: Any = None) -> str:
+    """Write a path as an override says it; entries of arrays of tables go by their names."""
+    parts = []
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+        name = data.get("name") if isinstance(part, int) and isinstance(data, dict) else None
+        text = name if isinstance(name, str) and name else str(part)
+        parts.append(text if re.fullmatch(r"[A-Za-z0-9_+-]+", text) else f'"{text}"')
+    return ".".join(parts)
+
+
+def _show(value: object) -> str:
+    """Show a found value briefly, as TOML would."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, (list, tuple)):
+        return "an array"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

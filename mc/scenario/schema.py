@@ -1,0 +1,728 @@
+"""What a scenario may say: models with fields, defaults and limits, every number in internal units.
+
+A scenario file gives quantities as strings with units; here they have become floats in nm, ns, e, mV, mM, K.
+Faults that concern several keys are found where the later of them is validated, so that one reading reports
+them all.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, ZERO_CELSIUS, thermal_potential
+from mc.theory.gating import open_probability, stationary_distribution
+from mc.units import parse_quantity
+
+BODY_TEMPERATURE = 310.15
+"""K; 37 degC."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, at a key path."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+class FaultList(ValueError):
+    """Several faults found by one validator; paths count from the validated value, or from the root."""
+
+    def __init__(self, faults: Iterable[Fault]):
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.message for fault in self.faults))
+
+
+def _raise_faults(faults: list[Fault]) -> None:
+    if faults:
+        raise FaultList(faults)
+
+
+def nearest_key_hint(key: str, valid: Iterable[str]) -> str:
+    """Return '; did you mean "..."?' with the valid key nearest to `key`, or an empty string."""
+    by_folded = {name.casefold(): name for name in valid}
+    matches = difflib.get_close_matches(key.casefold(), by_folded, n=1, cutoff=0.6)
+    return f'; did you mean "{by_folded[matches[0]]}"?' if matches else ""
+
+
+# --- types of values ---
+
+
+def _quantity_reader(dimension: str, check: Callable[[float, object], float]) -> BeforeValidator:
+    """Return a validator that reads a quantity; bare numbers pass only in a scenario in internal units."""
+
+    def read(value: object, info: ValidationInfo) -> float:
+        is_internal = bool(info.context and info.context.get("internal_units"))
+        if is_internal and isinstance(value, (int, float)):
+            return check(float(value), value)
+        return check(parse_quantity(value, dimension), value)
+
+    return BeforeValidator(read)
+
+
+def _positive(number: float, found: object) -> float:
+    if not number > 0:
+        raise ValueError(f"must be positive, found {found}")
+    return number
+
+
+def _not_negative(number: float, found: object) -> float:
+    if not number >= 0:
+        raise ValueError(f"must not be negative, found {found}")
+    return number
+
+
+def _liquid_water(number: float, found: object) -> float:
+    if not ZERO_CELSIUS <= number <= ZERO_CELSIUS + 100:
+        raise ValueError(f"must lie between 0 and 100 degC, where water is liquid, found {found}")
+    return number
+
+
+def _not_blank(name: str) -> str:
+    if name != name.strip() or not name.isprintable():
+        raise ValueError("a name must neither begin nor end with a space nor hold control characters")
+    return name
+
+
+def _species_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]{0,19}", name):
+        raise ValueError(
+            f'"{name}" cannot name a species: a letter, then at most 19 letters, digits, "_", "+" or "-"'
+        )
+    return name
+
+
+Length = Annotated[float, _quantity_reader("length", _positive)]
+Area = Annotated[float, _quantity_reader("area", _positive)]
+Time = Annotated[float, _quantity_reader("time", _positive)]
+Rate = Annotated[float, _quantity_reader("rate", _not_negative)]
+Concentration = Annotated[float, _quantity_reader("concentration", _not_negative)]
+PositiveConcentration = Annotated[float, _quantity_reader("concentration", _positive)]
+Temperature = Annotated[float, _quantity_reader("temperature", _liquid_water)]
+CapacitancePerArea = Annotated[float, _quantity_reader("capacitance", _positive)]
+Conductance = Annotated[float, _quantity_reader("conductance", _positive)]
+DiffusionCoefficient = Annotated[float, _quantity_reader("diffusion_coefficient", _positive)]
+Permeability = Annotated[float, _quantity_reader("permeability", _not_negative)]
+SpeciesName = Annotated[str, AfterValidator(_species_name)]
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=60), AfterValidator(_not_blank)]
+PlainNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+Stoichiometry = dict[SpeciesName, Annotated[int, Field(strict=True, ge=1, le=10)]]
+
+
+class Model(BaseModel):
+    """Base of all models: unchangeable, and refusing keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- parts of a scenario ---
+
+
+class SimulationSettings(Model):
+    """What is run, for how long, in which steps."""
+
+    engine: Literal["brownian"] = Field(
+        default="brownian", description="How matter moves: brownian follows every single ion."
+    )
+    duration: Time = Field(description="Simulated time, in ns.", examples=["20 us"])
+    time_step: float | Literal["auto"] = Field(
+        default="auto",
+        description='Length of a step, in ns, or "auto" for the longest comfortably safe one up to 1 ns.',
+        examples=["0.5 ns"],
+    )
+    temperature: Temperature = Field(
+        default=BODY_TEMPERATURE, description="Temperature of everything, in K.", examples=["37 degC"]
+    )
+    seed: Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)] | None = Field(
+        default=None, description="Seed of all random numbers; drawn and recorded when it is not given."
+    )
+
+    @field_validator("time_step", mode="before")
+    @classmethod
+    def _read_time_step(cls, value: object, info: ValidationInfo) -> object:
+        if value == "auto":
+            return value
+        if isinstance(value, str) and value.strip().isalpha():
+            raise ValueError(f'expected a time such as "0.5 ns", or "auto", found "{value}"')
+        if info.context and info.context.get("internal_units") and isinstance(value, (int, float)):
+            return _positive(float(value), value)
+        return _positive(parse_quantity(value, "time"), value)
+
+    @model_validator(mode="after")
+    def _step_within_duration(self) -> "SimulationSettings":
+        if self.time_step != "auto" and self.time_step > self.duration:
+            raise FaultList(
+                [
+                    Fault(
+                        ("time_step",),
+                        f"{self.time_step:g} ns is longer than the duration, {self.duration:g} ns",
+                    )
+                ]
+            )
+        return self
+
+
+class Geometry(Model):
+    """The box: a membrane patch with a bath on either side."""
+
+    dimensions: Literal[1] = Field(
+        default=1, description="Number of tracked dimensions: 1, the membrane normal."
+    )
+    area: Area = Field(description="Area of the membrane patch, in nm2.", examples=["0.02 um^2"])
+    inside_length: Length = Field(description="Depth of the cytoplasm, in nm.", examples=["25 nm"])
+    outside_length: Length = Field(description="Depth of the extracellular bath, in nm.", examples=["25 nm"])
+    grid_spacing: Length | None = Field(
+        default=None,
+        description="Size of a cell of the field's grid, in nm; by default a quarter of the Debye length.",
+        examples=["0.2 nm"],
+    )
+
+
+class Membrane(Model):
+    """The lipid membrane, a dielectric slab."""
+
+    thickness: Length = Field(description="Thickness of the slab, in nm.", examples=["4 nm"])
+    capacitance: CapacitancePerArea = Field(
+        description="Specific capacitance of the slab, in e/(mV nm2).", examples=["1 uF/cm^2"]
+    )
+
+
+class Species(Model):
+    """A kind of ion."""
+
+    valence: Annotated[int, Field(strict=True, ge=-4, le=4)] = Field(
+        description="Charge number, from -4 to 4, not 0.", examples=[2]
+    )
+    diffusion_coefficient: DiffusionCoefficient = Field(
+        description="Diffusion coefficient in water at the scenario's temperature, in nm2/ns.",
+        examples=["0.71 um^2/ms"],
+    )
+
+    @field_validator("valence")
+    @classmethod
+    def _is_an_ion(cls, valence: int) -> int:
+        if valence == 0:
+            raise ValueError("an ion has a charge: the valence must not be 0")
+        return valence
+
+
+class ImpermeantAnion(Model):
+    """The large anion that the program adds where a side holds more positive than negative charge."""
+
+    name: SpeciesName = Field(default="A", description="Its name in the results.")
+    valence: Literal[-1] = Field(default=-1, description="Its charge number, always -1.")
+    diffusion_coefficient: DiffusionCoefficient = Field(
+        default=1.0, description="Its diffusion coefficient, in nm2/ns.", examples=["1 um^2/ms"]
+    )
+
+
+class Pore(Model):
+    """The conducting path of one open channel."""
+
+    diffusion_coefficient: DiffusionCoefficient = Field(
+        default=1.0,
+        description="Diffusion coefficient of ions inside the pore, in nm2/ns.",
+        examples=["1 um^2/ms"],
+    )
+    mouth_depth: Length = Field(
+        default=0.3,
+        description="Depth at which an entering ion starts in the pore, in nm; results do not depend on it.",
+        examples=["0.3 nm"],
+    )
+
+
+class Gating(Model):
+    """Opening and closing of one channel, a continuous-time Markov chain with constant rates."""
+
+    states: tuple[Name, ...] = Field(description="Names of the states.", min_length=1, max_length=64)
+    open: tuple[str, ...] = Field(description="The states in which the channel conducts.", min_length=1)
+    rates: dict[str, Rate] = Field(
+        default_factory=dict,
+        description='Rates of the transitions, in 1/ns, by "from->to".',
+        examples=["2 /us"],
+    )
+    initial: str | None = Field(
+        default=None, description="State at the start; drawn from the stationary distribution when not given."
+    )
+
+    @field_validator("rates")
+    @classmethod
+    def _normalise_transitions(cls, rates: dict[str, float]) -> dict[str, float]:
+        return {"->".join(part.strip() for part in key.split("->")): rate for key, rate in rates.items()}
+
+    @model_validator(mode="after")
+    def _find_faults(self) -> "Gating":
+        faults = []
+        for i, state in enumerate(self.states):
+            if "->" in state:
+                faults.append(Fault(("states", i), f'a state\'s name must not hold "->", found "{state}"'))
+            if state in self.states[:i]:
+                faults.append(Fault(("states", i), f'the state "{state}" is named twice'))
+        known = ", ".join(self.states)
+        for i, state in enumerate(self.open):
+            if state not in self.states:
+                hint = nearest_key_hint(state, self.states)
+                faults.append(Fault(("open", i), f'"{state}" is not a state; the states are {known}{hint}'))
+        if self.initial is not None and self.initial not in self.states:
+            hint = nearest_key_hint(self.initial, self.states)
+            faults.append(
+                Fault(("initial",), f'"{self.initial}" is not a state; the states are {known}{hint}')
+            )
+        for transition in self.rates:
+            ends = transition.split("->")
+            if len(ends) != 2 or ends[0] == ends[1]:
+                message = (
+                    f'a transition is written "from->to" with two different states, found "{transition}"'
+                )
+                faults.append(Fault(("rates", transition), message))
+                continue
+            for state in ends:
+                if state not in self.states:
+                    hint = nearest_key_hint(state, self.states)
+                    message = f'"{state}" is not a state; the states are {known}{hint}'
+                    faults.append(Fault(("rates", transition), message))
+        _raise_faults(faults or self._find_unreachable())
+        return self
+
+    def _find_unreachable(self) -> list[Fault]:
+        if len(self.states) > 1 and not any(self.rates.values()):
+            return [
+                Fault(("rates",), "several states, but no transition with a rate above zero between them")
+            ]
+        final_states = self._final_states()
+        if any(self._reachable(state) != final_states for state in final_states):
+            message = (
+                "the states fall into parts that cannot reach each other: no single stationary distribution"
+            )
+            return [Fault(("rates",), message)]
+        visited = self._reachable(self.initial) if self.initial is not None else final_states
+        return [
+            Fault(("open", i), f'the open state "{state}" can never be reached: no transitions lead to it')
+            for i, state in enumerate(self.open)
+            if state not in visited
+        ]
+
+    def _reachable(self, start: str) -> set[str]:
+        """Return the states that can follow `start`, itself included."""
+        reached, waiting = {start}, [start]
+        while waiting:
+            state = waiting.pop()
+            for transition, rate in self.rates.items():
+                source, target = transition.split("->")
+                if source == state and rate > 0 and target not in reached:
+                    reached.add(target)
+                    waiting.append(target)
+        return reached
+
+    def _final_states(self) -> set[str]:
+        """Return the states that the chain always comes back to."""
+        reachable = {state: self._reachable(state) for state in self.states}
+        return {
+            state for state in self.states if all(state in reachable[other] for other in reachable[state])
+        }
+
+    def rate_matrix(self) -> NDArray[np.float64]:
+        """Return the rates in 1/ns from each state (row) to each other (column), in the order of `states`."""
+        index = {state: i for i, state in enumerate(self.states)}
+        rates = np.zeros((len(self.states), len(self.states)))
+        for transition, rate in self.rates.items():
+            source, target = transition.split("->")
+            rates[index[source], index[target]] = rate
+        return rates
+
+    def open_probability(self) -> float:
+        """Return the probability of conducting after a long time."""
+        is_open = [state in self.open for state in self.states]
+        return float(open_probability(stationary_distribution(self.rate_matrix()), is_open))
+
+
+class Channel(Model):
+    """A type of channel: how many there are, what passes, how they open and close."""
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["K leak"])
+    count: Count = Field(description="Number of channels of this type in the patch.", examples=[400])
+    permeability: dict[SpeciesName, Permeability] = Field(
+        default_factory=dict,
+        description="Permeability of one open channel for each species, in nm3/ns.",
+        examples=["0.037 nm^3/ns"],
+    )
+    conductance: Conductance | None = Field(
+        default=None,
+        description="Instead of permeability: conductance of one open channel, in e/(mV ns), in a symmetric "
+        "solution of the species with the largest selectivity.",
+        examples=["20 pS"],
+    )
+    concentration: PositiveConcentration | None = Field(
+        default=None, description="Concentration at which the conductance holds, in mM.", examples=["150 mM"]
+    )
+    selectivity: dict[SpeciesName, PlainNumber] = Field(
+        default_factory=dict,
+        description="Relative permeabilities that go with the conductance.",
+        examples=[1.0],
+    )
+    pore: Pore = Field(default_factory=Pore, description="The pore's inside.")
+    gating: Gating | None = Field(
+        default=None, description="Opening and closing; without it the channel is open."
+    )
+
+    @model_validator(mode="after")
+    def _permeability_once(self) -> "Channel":
+        alternatives = [key for key in ("conductance", "concentration", "selectivity") if getattr(self, key)]
+        if self.permeability and alternatives:
+            message = f"stands beside permeability: give permeability alone, or {_ALTERNATIVE}"
+            raise FaultList([Fault((key,), message) for key in alternatives])
+        if not self.permeability and len(alternatives) < 3:
+            missing = "permeability" if not alternatives else _ALTERNATIVE
+            raise FaultList(
+                [
+                    Fault(
+                        (),
+                        f"says not what passes: give permeability, or {_ALTERNATIVE}; {missing} is missing",
+                    )
+                ]
+            )
+        if not any((self.permeability or self.selectivity).values()):
+            key = "permeability" if self.permeability else "selectivity"
+            raise FaultList([Fault((key,), "no species passes: at least one must be above zero")])
+        return self
+
+    def open_probability(self) -> float:
+        """Return the probability of being open after a long time, 1 without gating."""
+        return 1.0 if self.gating is None else self.gating.open_probability()
+
+
+_ALTERNATIVE = "conductance, concentration and selectivity together"
+
+
+class Pump(Model):
+    """A type of pump; without any stoichiometry the Na/K-ATPase: 3 Na out, 2 K in."""
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
+    count: Count = Field(description="Number of pumps of this type in the patch.", examples=[20])
+    turnover: Rate = Field(description="Cycles per time at saturation, in 1/ns.", examples=["100 /s"])
+    acceleration: PlainNumber = Field(
+        default=1.0, description="Factor on the turnover, for pumps that must act within microseconds."
+    )
+    outward: Stoichiometry = Field(
+        default_factory=dict, description="Ions of each species moved out in a cycle."
+    )
+    inward: Stoichiometry = Field(
+        default_factory=dict, description="Ions of each species moved in in a cycle."
+    )
+    half_saturation: dict[SpeciesName, PositiveConcentration] = Field(
+        default_factory=dict,
+        description="Concentration of half saturation of each species, in mM, on the side it is taken from.",
+        examples=["10 mM"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sodium_potassium_by_default(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and not {"outward", "inward", "half_saturation"} & set(data):
+            return {
+                **data,
+                "outward": {"Na": 3},
+                "inward": {"K": 2},
+                "half_saturation": {"Na": "10 mM", "K": "1.5 mM"},
+            }
+        return data
+
+    @model_validator(mode="after")
+    def _find_faults(self) -> "Pump":
+        faults = []
+        moved = {**self.outward, **self.inward}
+        if not moved:
+            faults.append(Fault((), "moves nothing: give outward, inward or both"))
+        for name in sorted(set(self.outward) & set(self.inward)):
+            faults.append(
+                Fault(("inward", name), f"{name} is moved outward too: give the net number on one side")
+            )
+        for name in moved:
+            if name not in self.half_saturation:
+                message = f'missing for {name}, which the pump moves; write e.g. {name} = "10 mM"'
+                faults.append(Fault(("half_saturation",), message))
+        for name in self.half_saturation:
+            if name not in moved:
+                faults.append(Fault(("half_saturation", name), f"the pump does not move {name}"))
+        _raise_faults(faults)
+        return self
+
+
+_NOT_GIVEN: Any = None
+"""Default of fields that the scenario fills in when it knows the duration; then they are floats."""
+
+
+class RecordingSettings(Model):
+    """How often what is written; intervals are rounded to whole steps."""
+
+    interval: Time = Field(
+        default=_NOT_GIVEN,
+        description="Time between records, in ns; by default a thousandth of the duration.",
+        examples=["20 ns"],
+    )
+    profile_interval: Time = Field(
+        default=_NOT_GIVEN,
+        description="Time over which a profile is averaged, in ns; by default a 200th of the duration.",
+        examples=["100 ns"],
+    )
+    positions_interval: Time = Field(
+        default=_NOT_GIVEN,
+        description="Time between records of positions, in ns; by default a 20th of the duration.",
+        examples=["1 us"],
+    )
+    positions_stride: Annotated[int, Field(strict=True, ge=1)] = Field(
+        default=1, description="Record the position of every n-th ion."
+    )
+    events: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="Record every crossing, pump cycle and gating transition as an event."
+    )
+
+
+# --- the whole ---
+
+_KNOWN_IONS = {  # valence, then the diffusion coefficient at 25 and 37 degC
+    "K": (1, 1.957, 2.53),
+    "Na": (1, 1.334, 1.77),
+    "Cl": (-1, 2.032, 2.64),
+    "Ca": (2, 0.792, 1.05),
+}
+
+
+def make_known_species(temperature: float) -> dict[str, Species]:
+    """Return K, Na, Cl and Ca with their diffusion coefficients at `temperature` in K.
+
+    Values at 25 degC from the CRC Handbook, at 37 degC from ionic conductivities; between and around them
+    ln D is linear in 1/T (Arrhenius).
+    """
+    cold, warm = ZERO_CELSIUS + 25, BODY_TEMPERATURE
+    weight = (1 / cold - 1 / temperature) / (1 / cold - 1 / warm)
+    return {
+        name: Species.model_construct(
+            valence=valence, diffusion_coefficient=d_cold * math.exp(weight * math.log(d_warm / d_cold))
+        )
+        for name, (valence, d_cold, d_warm) in _KNOWN_IONS.items()
+    }
+
+
+@dataclass(frozen=True)
+class ScenarioSource:
+    """Where a scenario came from, so that a run can store it: the file, its verbatim text, the overrides."""
+
+    path: Path
+    text: str
+    overrides: tuple[str, ...]
+
+
+class Scenario(Model):
+    """A complete experiment, every number in internal units (nm, ns, e, mV, mM, K).
+
+    `species` holds every ion that may appear: K, Na, Cl and Ca, those of the file, and the impermeant anion.
+    """
+
+    title: Annotated[str, Field(strict=True, max_length=200)] = Field(
+        default="", description="One line that says what this is.", examples=["A neuron at rest"]
+    )
+    simulation: SimulationSettings = Field(description="What is run, for how long, in which steps.")
+    geometry: Geometry = Field(description="The box.")
+    membrane: Membrane = Field(description="The lipid membrane.")
+    impermeant_anion: ImpermeantAnion = Field(
+        default_factory=ImpermeantAnion, description="The anion that balances each side."
+    )
+    species: dict[SpeciesName, Species] = Field(
+        default_factory=dict, validate_default=True, description="Ions beyond K, Na, Cl and Ca."
+    )
+    inside: dict[SpeciesName, Concentration] = Field(
+        description="Concentrations in the cytoplasm, in mM.", examples=["140 mM"]
+    )
+    outside: dict[SpeciesName, Concentration] = Field(
+        description="Concentrations in the extracellular bath, in mM.", examples=["5 mM"]
+    )
+    channels: tuple[Channel, ...] = Field(default=(), description="Types of channels.")
+    pumps: tuple[Pump, ...] = Field(default=(), description="Types of pumps.")
+    recording: RecordingSettings = Field(
+        default_factory=RecordingSettings, validate_default=True, description="How often what is written."
+    )
+
+    _source: ScenarioSource | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> ScenarioSource | None:
+        """The file this was read from; None for a scenario made otherwise."""
+        return self._source
+
+    @field_validator("species")
+    @classmethod
+    def _complete_species(cls, species: dict[str, Species], info: ValidationInfo) -> dict[str, Species]:
+        simulation, anion = info.data.get("simulation"), info.data.get("impermeant_anion")
+        temperature = simulation.temperature if simulation else BODY_TEMPERATURE
+        complete = {**make_known_species(temperature), **species}
+        if anion is None:
+            return complete
+        resolved = Species.model_construct(valence=-1, diffusion_coefficient=anion.diffusion_coefficient)
+        if complete.get(anion.name, resolved) != resolved:
+            message = (
+                f'"{anion.name}" names the impermeant anion too; set impermeant_anion.name to another name'
+            )
+            raise FaultList([Fault((anion.name,), message)])
+        complete.pop(anion.name, None)
+        return {**complete, anion.name: resolved}
+
+    @field_validator("inside", "outside")
+    @classmethod
+    def _known_solutes(cls, solution: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        species, anion = info.data.get("species"), info.data.get("impermeant_anion")
+        if species is None or anion is None:
+            return solution
+        faults = []
+        for name in solution:
+            if name == anion.name:
+                message = "the program itself adds this impermeant anion; leave it out or rename it"
+                faults.append(Fault((name,), message))
+            elif name not in species:
+                hint = nearest_key_hint(name, set(species) - {anion.name})
+                message = (
+                    f"unknown species; K, Na, Cl and Ca are known, others need a table [species.{name}]{hint}"
+                )
+                faults.append(Fault((name,), message))
+        if not any(solution.values()):
+            faults.append(Fault((), "no ions: at least one concentration must be above zero"))
+        _raise_faults(faults)
+        return solution
+
+    @field_validator("channels")
+    @classmethod
+    def _complete_channels(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
+        faults = _find_double_names(channels)
+        for i, channel in enumerate(channels):
+            key = "permeability" if channel.permeability else "selectivity"
+            faults += _find_absent_species(getattr(channel, key), (i, key), info)
+        _raise_faults(faults)
+        species, simulation = info.data.get("species"), info.data.get("simulation")
+        if species is None or simulation is None:
+            return channels
+        return tuple(_with_permeability(channel, species, simulation.temperature) for channel in channels)
+
+    @field_validator("pumps")
+    @classmethod
+    def _check_pumps(cls, pumps: tuple[Pump, ...], info: ValidationInfo) -> tuple[Pump, ...]:
+        faults = _find_double_names(pumps)
+        for i, pump in enumerate(pumps):
+            faults += _find_absent_species(pump.outward, (i, "outward"), info)
+            faults += _find_absent_species(pump.inward, (i, "inward"), info)
+        _raise_faults(faults)
+        return pumps
+
+    @field_validator("recording")
+    @classmethod
+    def _complete_recording(cls, recording: RecordingSettings, info: ValidationInfo) -> RecordingSettings:
+        simulation = info.data.get("simulation")
+        if simulation is None:
+            return recording
+        duration = simulation.duration
+        step = 0.0 if simulation.time_step == "auto" else simulation.time_step
+        given = {
+            key: getattr(recording, key)
+            for key in ("interval", "profile_interval", "positions_interval")
+            if getattr(recording, key) is not None
+        }
+        faults = []
+        for key, value in given.items():
+            if value > duration:
+                message = (
+                    f"{value:g} ns is longer than the duration, {duration:g} ns: nothing would be recorded"
+                )
+                faults.append(Fault((key,), message))
+            if value < step:
+                faults.append(Fault((key,), f"{value:g} ns is shorter than the time step, {step:g} ns"))
+        interval = given.get("interval", max(duration / 1000, step))
+        defaults = {
+            "interval": interval,
+            "profile_interval": max(interval, duration / 200),
+            "positions_interval": max(duration / 20, step),
+        }
+        resolved = {**defaults, **given}
+        if not faults and resolved["profile_interval"] < interval:
+            profile_interval = resolved["profile_interval"]
+            message = f"{profile_interval:g} ns is shorter than the interval between records, {interval:g} ns"
+            faults.append(Fault(("profile_interval",), message))
+        _raise_faults(faults)
+        return recording.model_copy(update=resolved)
+
+    def to_json(self) -> str:
+        """Return the scenario in internal units as JSON, from which `from_json` makes it again (without its source)."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> "Scenario":
+        """Return the scenario that `to_json` wrote.
+
+        Raises pydantic's ValidationError where the text is not such a scenario.
+        """
+        return cls.model_validate_json(text, context={"internal_units": True})
+
+
+def _find_double_names(proteins: Iterable[Channel | Pump]) -> list[Fault]:
+    first_with: dict[str, int] = {}
+    faults = []
+    for i, protein in enumerate(proteins):
+        if protein.name in first_with:
+            first = first_with[protein.name]
+            faults.append(
+                Fault((i, "name"), f'"{protein.name}" is the name of number {first} too; names must differ')
+            )
+        first_with.setdefault(protein.name, i)
+    return faults
+
+
+def _find_absent_species(
+    moved: Iterable[str], path: tuple[str | int, ...], info: ValidationInfo
+) -> list[Fault]:
+    """Return a fault for every species that neither solution holds; none while the solutions are faulty."""
+    if "inside" not in info.data or "outside" not in info.data:
+        return []
+    present = {**info.data["inside"], **info.data["outside"]}
+    return [
+        Fault(
+            (*path, name),
+            f"{name} is in neither solution, inside has {', '.join(info.data['inside'])} and outside has "
+            f"{', '.join(info.data['outside'])}{nearest_key_hint(name, present)}",
+        )
+        for name in moved
+        if name not in present
+    ]
+
+
+def _with_permeability(channel: Channel, species: Mapping[str, Species], temperature: float) -> Channel:
+    """Return `channel` described by its permeability alone.
+
+    In a symmetric solution of n ions per nm3, GHK gives the conductance g = p z^2 e^2 n / kT.
+    """
+    if channel.conductance is None or channel.concentration is None:
+        return channel
+    best = max(channel.selectivity, key=lambda name: channel.selectivity[name])
+    density = channel.concentration * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+    largest = channel.conductance * thermal_potential(temperature) / (species[best].valence ** 2 * density)
+    relative = channel.selectivity[best]
+    permeability = {name: largest * value / relative for name, value in channel.selectivity.items()}
+    return channel.model_copy(
+        update={"permeability": permeability, "conductance": None, "concentration": None, "selectivity": {}}
+    )
