@@ -1,1 +1,5 @@
-"""The result file: its layout, the recorder that writes it and the reader."""
+"""The result file: its layout, the recorder that writes it and the reader. The only importer of h5py."""
+
+from mc.recording.recording import Recording
+
+__all__ = ["Recording"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -66,9 +67,12 @@ class Recorder:
             )
         with _explaining_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self.path, "w")
+            # A new file rather than a truncated one, so that who still reads the old run is not disturbed.
+            self.path.unlink(missing_ok=True)
+            self._disk = _ForgivingFile(self.path, "w+b")
+            self._file = h5py.File(self._disk, "w")
             self._create()
-            self._file.flush()
+        self.flush()
 
     def record_series(self, step: int, time: float, values: np.ndarray) -> None:
         """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
@@ -122,19 +126,26 @@ class Recorder:
                 dataset[n_before:] = rows
                 blocks.clear()
             self._file.flush()
+            self._disk.raise_error()
         self._buffered_bytes = 0
         self._last_flush = time.monotonic()
 
     def finish(self, stop_reason: str, wall_seconds: float) -> None:
         """Write the rest and close; `stop_reason` is `layout.COMPLETED` when the last step was reached."""
-        self.flush()
-        with _explaining_os_errors(self.path):
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self.flush()
             attributes = self._file["metadata"].attrs
             attributes["finished"] = stop_reason == COMPLETED
             attributes["stop_reason"] = stop_reason
             attributes["wall_seconds"] = float(wall_seconds)
-            self._file.close()
-        self._finished = True
+        finally:
+            with _explaining_os_errors(self.path):
+                self._file.close()
+                self._disk.close()
+                self._disk.raise_error()
 
     def __enter__(self) -> Self:
         return self
@@ -255,6 +266,41 @@ class Recorder:
         waited = time.monotonic() - self._last_flush
         if waited >= self.flush_interval or self._buffered_bytes >= MAX_BUFFERED_BYTES:
             self.flush()
+
+
+class _ForgivingFile(io.FileIO):
+    """The file on disk, as HDF5 sees it: no write ever fails.
+
+    HDF5 crashes the interpreter when it cleans up after a failed write. Here the first failure is remembered
+    for `raise_error`, and nothing is written from then on, so that the file stays as the last flush left it.
+    """
+
+    _error: OSError | None = None
+
+    def raise_error(self) -> None:
+        """Raise the OSError of the first write that failed, if one did."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any) -> int:
+        """Write all of `data`, unless a write has failed before."""
+        remaining = memoryview(data)
+        n_bytes = len(remaining)
+        while len(remaining) and self._error is None:
+            try:
+                remaining = remaining[super().write(remaining) :]
+            except OSError as error:
+                self._error = error
+        return n_bytes
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length of the file, unless a write has failed before."""
+        if self._error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self._error = error
+        return size or 0
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any]) -> None:

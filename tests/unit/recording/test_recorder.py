@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -15,6 +17,7 @@ from synthetic_run import describe_synthetic_run
 from mc.errors import RecordingError
 from mc.recording.layout import COMPLETED, LAYOUT, series_blocks, series_columns
 from mc.recording.recorder import Recorder, write_summary
+from mc.recording.recording import Recording
 
 
 def test_columns_stand_in_the_order_of_their_blocks():
@@ -98,11 +101,37 @@ def test_a_folder_that_cannot_be_made_is_named_with_a_remedy(tmp_path):
         Recorder(tmp_path / "file" / "run.h5", describe_synthetic_run())
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-def test_a_full_disk_is_named_with_a_remedy(tmp_path):
-    (tmp_path / "summary.json").symlink_to("/dev/full")
-    with pytest.raises(RecordingError, match="disk full"):
-        Recorder(tmp_path / "summary.json", describe_synthetic_run(), overwrite=True)
+def test_a_full_disk_is_named_and_leaves_the_last_flush_readable(tmp_path):
+    # A limit on the size of files fails a write as a full disk does.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(RecordingError, match="disk full"), _recorder_without_flush(tmp_path) as recorder:
+        try:
+            for step in range(1000):
+                recorder.record_series(step, step * 0.5, np.zeros(len(recorder.columns)))
+                if step == 9:
+                    recorder.flush()
+                    size = (tmp_path / "run.h5").stat().st_size
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, hard))
+            recorder.finish(COMPLETED, 1.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert Recording(tmp_path).step.tolist() == list(range(10))
+
+
+def _recorder_without_flush(folder):
+    return Recorder(folder / "run.h5", describe_synthetic_run(), flush_interval=1e9)
+
+
+def test_overwriting_leaves_an_open_recording_of_the_old_run_alone(tmp_path):
+    description = describe_synthetic_run()
+    for seed in (1, 2):
+        with Recorder(tmp_path / "run.h5", replace(description, seed=seed), overwrite=True) as recorder:
+            recorder.record_series(0, 0.0, np.full(len(recorder.columns), seed))
+            recorder.finish(COMPLETED, 1.0)
+        if seed == 1:
+            old = Recording(tmp_path)
+    assert old.values[0, 0] == 1.0
+    assert Recording(tmp_path).values[0, 0] == 2.0
 
 
 def test_events_need_exactly_their_columns(tmp_path):
@@ -136,7 +165,7 @@ with Recorder(sys.argv[1], description, flush_interval=1e9) as recorder:
 """
 
 
-def test_what_was_flushed_survives_sigkill(tmp_path):
+def test_what_was_flushed_is_readable_during_the_run_and_after_sigkill(tmp_path):
     path = tmp_path / "run.h5"
     tests = Path(__file__).parents[2]
     process = subprocess.Popen(
@@ -146,13 +175,15 @@ def test_what_was_flushed_survives_sigkill(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
     )
     assert process.stdout.readline() == "flushed\n"
+    running = Recording(path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    with h5py.File(path, locking=False) as file:
-        assert file["/series/step"][:].tolist() == list(range(100))
-        assert file["/series/values"][-1, 0] == 99.0
-        assert not file["metadata"].attrs["finished"]
+    for recording in (running, Recording(path)):
+        assert recording.step.tolist() == list(range(100))
+        assert recording["membrane_potential"][-1] == 99.0
+        assert not recording.finished
+        assert recording.stop_reason == "running or killed"
 
 
 def test_the_summary_is_plain_json(tmp_path):

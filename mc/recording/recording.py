@@ -1,0 +1,381 @@
+"""Reading a run: arrays by name from a finished, running or killed one."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import h5py
+import numpy as np
+
+from mc.errors import RecordingError
+from mc.recording.layout import (
+    EVENT_TABLES,
+    FORMAT,
+    FORMAT_VERSION,
+    LAYOUT,
+    ChannelDescription,
+    PumpDescription,
+    SpeciesDescription,
+)
+
+if TYPE_CHECKING:
+    from mc.scenario.schema import Scenario
+
+FILE_NAME = "run.h5"
+
+
+class Profiles(NamedTuple):
+    """Mean profiles over windows of time; x runs from the cytoplasm over the slab at 0..thickness."""
+
+    time: np.ndarray
+    """(windows,) ns, the end of each."""
+    position: np.ndarray
+    """(cells,) nm, centres of the bath cells."""
+    cell_width: np.ndarray
+    """(cells,) nm."""
+    concentration: np.ndarray
+    """(windows, species, cells) mM."""
+    node_position: np.ndarray
+    """(nodes,) nm."""
+    potential: np.ndarray
+    """(windows, nodes) mV."""
+
+
+class Positions(NamedTuple):
+    """Snapshots of the recorded ions."""
+
+    step: np.ndarray
+    """(frames,)."""
+    time: np.ndarray
+    """(frames,) ns."""
+    x: np.ndarray
+    """(frames, ions) nm."""
+    ion: np.ndarray
+    """(ions,) ids."""
+    species: np.ndarray
+    """(ions,) indices into `Recording.species`."""
+
+
+class Recording:
+    """One run, read from run.h5 or from the folder that holds it.
+
+    `recording["membrane_potential"]` is the column of that name at the times `recording.time` (ns);
+    `recording.columns` lists the names, `recording.units` tells the unit of each. Profiles, positions and
+    events are read when first asked for. The attributes of the run (title, seed, engine, time_step, n_steps,
+    n_ions, temperature, area, inside_length, outside_length, thickness, capacitance, finished, stop_reason,
+    wall_seconds, ...) are in `recording.attributes`, the common ones also properties. Units are the internal
+    ones: nm, ns, e, mV, mM, K.
+
+    The file may be in use by a running simulation; what is seen is what was flushed when it was opened.
+    Raises RecordingError if the file is missing, damaged, of another program or of another version.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if self.path.is_dir():
+            self.path = self.path / FILE_NAME
+        if not self.path.is_file():
+            raise RecordingError(
+                f"{self.path} does not exist: give the folder that `ionmc run` wrote, or its {FILE_NAME}"
+            )
+        try:
+            # No lock, because the simulation that writes the file may hold one.
+            self._file = h5py.File(self.path, "r", locking=False)
+        except OSError as error:
+            raise RecordingError(
+                f"{self.path} is no readable HDF5 file, or was damaged while it was written: {error}"
+            ) from error
+        try:
+            self._check_format()
+            self.attributes = self._read_attributes()
+            self.columns: list[str] = json.loads(self._file["/series/values"].attrs["columns"])
+            self.units: dict[str, str] = dict(
+                zip(self.columns, json.loads(self._file["/series/values"].attrs["units"]), strict=True)
+            )
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the column `name` (records,); KeyError with the nearest names if there is none."""
+        try:
+            i_column = self.columns.index(name)
+        except ValueError:
+            near = difflib.get_close_matches(name, self.columns, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.columns)}"
+            raise KeyError(f"no column {name!r} in this recording; {hint}") from None
+        return self.values[:, i_column]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __repr__(self) -> str:
+        last = f"{self.time[-1]:g} ns" if len(self.time) else "nothing"
+        end = "finished" if self.finished else self.stop_reason
+        species = ", ".join(self.species_names)
+        return (
+            f"<Recording {self.title!r}: {self.n_ions} ions ({species}), {len(self.time)} records to {last}, "
+            f"{len(self.columns)} columns, seed {self.seed}, {end}; {self.path}>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what has been read so far stays usable."""
+        self._file.close()
+
+    @cached_property
+    def step(self) -> np.ndarray:
+        """Steps done at each record, (records,)."""
+        return self._read("/series/step")[: self._n_records]
+
+    @cached_property
+    def time(self) -> np.ndarray:
+        """Time of each record in ns, (records,)."""
+        return self._read("/series/time")[: self._n_records]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The whole table, (records, columns)."""
+        return self._read("/series/values")[: self._n_records]
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """Concentrations and potential along x."""
+        time, concentration, potential = self._read_together(
+            [f"/profiles/{name}" for name in ("time", "concentration", "potential")]
+        )
+        return Profiles(
+            time=time,
+            position=self._read("/profiles/position"),
+            cell_width=self._read("/profiles/cell_width"),
+            concentration=concentration,
+            node_position=self._read("/profiles/node_position"),
+            potential=potential,
+        )
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Positions of the recorded ions."""
+        group = "/particles/trajectory"
+        step, time = self._read_together([f"{group}/position/{name}" for name in ("step", "time")])
+        x = self._dataset(f"{group}/position/value")[: len(time), :, 0]
+        n_frames = len(x)
+        return Positions(
+            step[:n_frames], time[:n_frames], x, self._read(f"{group}/id"), self._read(f"{group}/species")
+        )
+
+    @cached_property
+    def crossings(self) -> dict[str, np.ndarray]:
+        """Ions that came through a channel: step, time, ion, species, channel, direction, each (events,)."""
+        return self._events("crossings")
+
+    @cached_property
+    def pump_moves(self) -> dict[str, np.ndarray]:
+        """Ions moved by pumps: step, time, pump, cycle, ion, species, direction, each (moves,)."""
+        return self._events("pumps")
+
+    @cached_property
+    def gating(self) -> dict[str, np.ndarray]:
+        """Transitions of channels: step, time, channel, from_state, to_state, each (events,)."""
+        return self._events("gating")
+
+    @cached_property
+    def species(self) -> tuple[SpeciesDescription, ...]:
+        """Name, valence and diffusion coefficient of each species, in the order of all arrays by species."""
+        return tuple(
+            SpeciesDescription(str(name), int(valence), float(diffusion_coefficient))
+            for name, valence, diffusion_coefficient in zip(
+                self._read_text("/metadata/species/name"),
+                self._read("/metadata/species/valence"),
+                self._read("/metadata/species/diffusion_coefficient"),
+                strict=True,
+            )
+        )
+
+    @property
+    def species_names(self) -> list[str]:
+        """Names of the species in order."""
+        return [one.name for one in self.species]
+
+    @cached_property
+    def valence(self) -> np.ndarray:
+        """Valence of each species, (species,)."""
+        return np.array([one.valence for one in self.species])
+
+    @cached_property
+    def channels(self) -> tuple[ChannelDescription, ...]:
+        """The channel types; permeability of one open channel by species in nm3/ns."""
+        return tuple(
+            ChannelDescription(
+                name, int(count), tuple(json.loads(states)), self._by_species(permeability, float)
+            )
+            for name, count, states, permeability in zip(
+                self._read_text("/metadata/channels/name"),
+                self._read("/metadata/channels/count"),
+                self._read_text("/metadata/channels/states"),
+                self._read("/metadata/channels/permeability"),
+                strict=True,
+            )
+        )
+
+    @cached_property
+    def pumps(self) -> tuple[PumpDescription, ...]:
+        """The pump types with the ions that one cycle moves."""
+        return tuple(
+            PumpDescription(
+                name,
+                int(count),
+                float(acceleration),
+                self._by_species(outward, int),
+                self._by_species(inward, int),
+            )
+            for name, count, acceleration, outward, inward in zip(
+                self._read_text("/metadata/pumps/name"),
+                self._read("/metadata/pumps/count"),
+                self._read("/metadata/pumps/acceleration"),
+                self._read("/metadata/pumps/outward"),
+                self._read("/metadata/pumps/inward"),
+                strict=True,
+            )
+        )
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario with all defaults filled in and overrides applied, in internal units."""
+        from mc.scenario.schema import Scenario
+
+        return Scenario.model_validate_json(self.attributes["scenario"])
+
+    @property
+    def scenario_text(self) -> str:
+        """The scenario file as it stood."""
+        return self.attributes["scenario_file"]
+
+    @property
+    def title(self) -> str:
+        """Title of the scenario."""
+        return self.attributes["title"]
+
+    @property
+    def seed(self) -> int:
+        """Seed of all random numbers."""
+        return self.attributes["seed"]
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.attributes["engine"]
+
+    @property
+    def time_step(self) -> float:
+        """Step in ns."""
+        return self.attributes["time_step"]
+
+    @property
+    def n_steps(self) -> int:
+        """Steps that were asked for."""
+        return self.attributes["n_steps"]
+
+    @property
+    def n_ions(self) -> int:
+        """Ions in the box."""
+        return self.attributes["n_ions"]
+
+    @property
+    def temperature(self) -> float:
+        """K."""
+        return self.attributes["temperature"]
+
+    @property
+    def thickness(self) -> float:
+        """Thickness of the membrane in nm."""
+        return self.attributes["thickness"]
+
+    @property
+    def membrane_capacitance(self) -> float:
+        """Capacitance of the whole patch in e/mV."""
+        return self.attributes["capacitance"] * self.attributes["area"]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was reached."""
+        return self.attributes["finished"]
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the run ended."""
+        return self.attributes["stop_reason"]
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds that the run took; not a number while it runs, or if it was killed."""
+        return self.attributes["wall_seconds"]
+
+    @cached_property
+    def _n_records(self) -> int:
+        # A kill may come between two appends: only what all three series hold belongs together.
+        return min(len(self._dataset(f"/series/{name}")) for name in ("step", "time", "values"))
+
+    def _check_format(self) -> None:
+        metadata = self._file.get("metadata")
+        if metadata is None or metadata.attrs.get("format") != FORMAT:
+            raise RecordingError(f"{self.path} is an HDF5 file, but no recording of ionmc")
+        found = metadata.attrs.get("format_version")
+        if found != FORMAT_VERSION:
+            raise RecordingError(
+                f"{self.path} has the format version {found}; this ionmc reads version {FORMAT_VERSION}: "
+                "use the ionmc that wrote it, or run the scenario again"
+            )
+        missing = [dataset.path for dataset in LAYOUT if dataset.path not in self._file]
+        if missing:
+            raise RecordingError(f"{self.path} is damaged: it lacks {', '.join(missing)}")
+
+    def _read_attributes(self) -> dict[str, Any]:
+        found = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in self._file["metadata"].attrs.items()
+        }
+        return found | {name: json.loads(found[name]) for name in ("overrides", "versions")}
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        if not self._file:
+            raise RecordingError(f"{self.path} was closed before {path} was read")
+        return self._file[path]
+
+    def _read(self, path: str) -> np.ndarray:
+        dataset = self._dataset(path)
+        try:
+            return dataset[()]
+        except OSError as error:
+            raise RecordingError(f"{self.path} is damaged: {path} cannot be read ({error})") from error
+
+    def _read_text(self, path: str) -> list[str]:
+        return [text.decode() for text in self._read(path)]
+
+    def _read_together(self, paths: list[str]) -> list[np.ndarray]:
+        """Read arrays whose rows belong together, cut to the shortest."""
+        arrays = [self._read(path) for path in paths]
+        n_rows = min(len(array) for array in arrays)
+        return [array[:n_rows] for array in arrays]
+
+    def _events(self, table: str) -> dict[str, np.ndarray]:
+        names = EVENT_TABLES[table]
+        columns = self._read_together([f"/events/{table}/{name}" for name in names])
+        return dict(zip(names, columns, strict=True))
+
+    def _by_species(self, row: np.ndarray, kind: type) -> dict[str, Any]:
+        """Return the members of `row` (species,) that are not zero, by name."""
+        return {name: kind(value) for name, value in zip(self.species_names, row, strict=True) if value}
