@@ -35,10 +35,10 @@ def block_average(series: ArrayLike) -> Estimate:
     The standard error is that of blocks of one integrated autocorrelation time tau: sqrt(variance tau/T), tau
     summed up to the first lag beyond 5 tau. tau is at least one sample: anticorrelation earns no credit.
     A constant series, or a single sample, counts as one independent sample; the standard error of a single
-    sample is not a number. ValueError for an empty series, one that is not flat, or values that are not finite.
+    sample is not a number. ValueError for an empty series, several axes, or values that are not finite.
 
-    Sokal (1997), Monte Carlo methods in statistical mechanics, section 3; bias of short series corrected as in
-    Wolff (2004), Comput. Phys. Commun. 156:143, eq. 32.
+    Sokal (1997), Monte Carlo Methods in Statistical Mechanics, section 3; bias of short series corrected by
+    Wolff (2004), Comput. Phys. Commun. 156:143.
     """
     values = _checked_series(series)
     n_samples = len(values)
@@ -58,8 +58,8 @@ def block_average(series: ArrayLike) -> Estimate:
 def variance_estimate(series: ArrayLike) -> Estimate:
     """Return the variance of a stationary series, shape (T,), as the `mean` of an estimate in squared units.
 
-    The squared deviations are averaged as in `block_average`, with their own autocorrelation time; the bias that
-    the common mean brings, 1 - 1/n_effective of the series, is divided out. Not a number if the series
+    The squared deviations are averaged as in `block_average`, with their own autocorrelation time. The bias
+    that the common mean brings, 1 - 1/n_effective of the series, is divided out. Not a number if the series
     has but one independent sample. Errors as there.
     """
     values = _checked_series(series)

@@ -162,6 +162,7 @@ def ghk_potential(
             stack_species(names, concentration_in, "inside concentration", absent=0.0),
             stack_species(names, concentration_out, "outside concentration", absent=0.0),
         ),
+        behind=(current, temperature),
     )
     if not np.any(permeability > 0.0) and not np.any(np.isnan(permeability)):
         raise ValueError("no permeability is above zero: without a permeant ion there is no GHK potential")
@@ -248,6 +249,7 @@ def donnan_potential(
     valence, concentration_out = align_species(
         stack_species(names, valence, "valence"),
         stack_species(names, concentration_out, "concentration"),
+        behind=(fixed_charge, temperature),
     )
     valence, concentration_out, _ = _checked(valence, concentration_out, 0.0)
     is_present = concentration_out != 0.0

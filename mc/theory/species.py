@@ -49,12 +49,13 @@ def stack_species(
     return np.stack(np.broadcast_arrays(*values))
 
 
-def align_species(*arrays: np.ndarray) -> list[np.ndarray]:
+def align_species(*arrays: np.ndarray, behind: tuple[Any, ...] = ()) -> list[np.ndarray]:
     """Return `arrays` with further axes inserted after the first, so that all broadcast behind the species.
 
-    Shapes (S,) and (S, T) become (S, 1) and (S, T).
+    Shapes (S,) and (S, T) become (S, 1) and (S, T). `behind` are quantities without the axis of the species
+    that the arrays will meet too.
     """
-    n_axes = max(array.ndim for array in arrays)
+    n_axes = max(*(array.ndim for array in arrays), *(1 + np.ndim(quantity) for quantity in behind))
     return [
         array.reshape(array.shape[:1] + (1,) * (n_axes - array.ndim) + array.shape[1:]) for array in arrays
     ]
