@@ -1,6 +1,6 @@
 """A made-up run, written through the Recorder: random walks with known means instead of a simulation."""
 
-import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,34 @@ from mc.recording.layout import (
     series_columns,
 )
 from mc.recording.recorder import Recorder
+from mc.scenario.schema import Scenario
+
+SCENARIO = """
+title = "A made-up neuron"
+[simulation]
+engine = "brownian"
+duration = "6 us"
+time_step = "0.5 ns"
+seed = 7
+[geometry]
+dimensions = 1
+area = "0.02 um^2"
+inside_length = "25 nm"
+outside_length = "25 nm"
+[membrane]
+thickness = "4 nm"
+capacitance = "1 uF/cm^2"
+[inside]
+K = "140 mM"
+Na = "12 mM"
+Cl = "10 mM"
+Ca = "100 nM"
+[outside]
+K = "5 mM"
+Na = "145 mM"
+Cl = "115 mM"
+Ca = "1.8 mM"
+"""
 
 TEMPERATURE = 310.15
 INSIDE = np.array([140.0, 12.0, 10.0, 1e-4, 142.0])
@@ -22,7 +50,7 @@ OUTSIDE = np.array([5.0, 145.0, 115.0, 1.8, 38.6])
 VALENCE = np.array([1, 1, -1, 2, -1])
 AREA, INSIDE_LENGTH, OUTSIDE_LENGTH, THICKNESS = 20_000.0, 25.0, 25.0, 4.0
 CAPACITANCE = 6.2415e-5
-REST, CHARGING_TIME, RELAXATION_TIME = -68.0, 600.0, 50.0
+REST, CHARGING_TIME, RELAXATION_TIME = -63.0, 300.0, 50.0
 """Mean membrane potential (mV) of the made-up run, and the times (ns) of its charging and of its noise."""
 
 TIME_STEP, INTERVAL_STEPS, N_RECORDS, N_PROFILES, N_FRAMES, N_RECORDED_IONS = 0.5, 20, 600, 60, 6, 50
@@ -34,8 +62,8 @@ def describe_synthetic_run(**changes) -> RunDescription:
     edges = np.linspace(0, INSIDE_LENGTH, 61)
     fields = {
         "title": "A made-up neuron",
-        "scenario_json": json.dumps({"title": "A made-up neuron"}),
-        "scenario_text": 'title = "A made-up neuron"\n',
+        "scenario_json": Scenario.model_validate(tomllib.loads(SCENARIO)).to_json(),
+        "scenario_text": SCENARIO,
         "overrides": ["inside.K=140 mM"],
         "command_line": "ionmc run made_up.toml",
         "seed": 7,

@@ -254,10 +254,17 @@ class Recording:
 
     @cached_property
     def scenario(self) -> Scenario:
-        """The scenario with all defaults filled in and overrides applied, in internal units."""
+        """The scenario with all defaults filled in and overrides applied, in internal units.
+
+        Raises RecordingError if this version of ionmc does not understand it.
+        """
+        # Imported here, because the models take longer to load than all the numbers of a run.
         from mc.scenario.schema import Scenario
 
-        return Scenario.model_validate_json(self.attributes["scenario"])
+        try:
+            return Scenario.from_json(self.attributes["scenario"])
+        except ValueError as error:
+            raise RecordingError(f"{self.path} holds a scenario that cannot be read: {error}") from error
 
     @property
     def scenario_text(self) -> str:

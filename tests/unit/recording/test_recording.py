@@ -50,6 +50,8 @@ def test_a_run_describes_itself(recording):
     assert recording.attributes["overrides"] == ["inside.K=140 mM"]
     assert set(recording.attributes["versions"]) == {"ionmc", "python", "numpy", "numba", "h5py"}
     assert recording.membrane_capacitance == pytest.approx(1.2483)
+    assert recording.scenario.inside["K"] == 140.0
+    assert recording.scenario.simulation.duration == 6000.0
     assert repr(recording).startswith(
         "<Recording 'A made-up neuron': 175000 ions (K, Na, Cl, Ca, A), 600 records to 5990 ns"
     )
@@ -133,6 +135,13 @@ def test_a_missing_dataset_is_named(copy):
         del file["/profiles/potential"]
     with pytest.raises(RecordingError, match="lacks /profiles/potential"):
         Recording(copy)
+
+
+def test_a_scenario_of_another_time_is_refused(copy):
+    with h5py.File(copy, "r+") as file:
+        file["metadata"].attrs["scenario"] = '{"unknown": 1}'
+    with pytest.raises(RecordingError, match="a scenario that cannot be read"):
+        _ = Recording(copy).scenario
 
 
 def test_the_same_run_is_written_twice_alike(synthetic_run, tmp_path):

@@ -1,0 +1,168 @@
+"""A measurement beside a prediction: the membrane potential of a run against GHK, and the run's summary."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mc.analysis.channels import total_permeability
+from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
+from mc.analysis.potential import Window, find_window, ghk_series, reversal_potentials
+from mc.analysis.statistics import Estimate, block_average, standard_score, variance_estimate
+from mc.recording.recording import Recording
+from mc.theory.noise import capacitance_noise
+
+
+class PotentialComparison(NamedTuple):
+    """The membrane potential beside its predictions, all in mV, over one window of time.
+
+    The predictions are None where no channel was open. A difference is that of each record, so that what
+    measurement and prediction have in common does not count as error.
+    """
+
+    window: Window
+    membrane_potential: Estimate
+    ghk_potential: Estimate | None
+    ghk_potential_with_pump: Estimate | None
+    difference: Estimate | None
+    """Membrane potential minus GHK."""
+    difference_with_pump: Estimate | None
+    """Membrane potential minus GHK with the current of the pumps counted."""
+    pump_current: float
+    """e/ns outward, mean over the window."""
+    standard_deviation: float
+    standard_deviation_error: float
+    capacitance_noise: float
+    """sqrt(kT/C) of the patch."""
+
+    @property
+    def difference_in_standard_errors(self) -> float | None:
+        """The difference from GHK, pumps counted, in units of its standard error."""
+        if self.difference_with_pump is None:
+            return None
+        return float(
+            standard_score(self.difference_with_pump.mean, 0.0, self.difference_with_pump.standard_error)
+        )
+
+
+def compare_potential(recording: Recording, equilibration_time: float | None = None) -> PotentialComparison:
+    """Compare the membrane potential with GHK after the membrane has charged.
+
+    `equilibration_time` in ns; see `analysis.potential.find_window` for what happens without it and for the
+    RecordingError of runs that are too short.
+    """
+    window = find_window(recording, equilibration_time)
+    measured = recording["membrane_potential"][window.records]
+    current = pump_current(recording, window.records)
+    ghk = ghk_series(recording)[window.records]
+    ghk_with_pump = ghk_series(recording, current)[window.records]
+    variance = variance_estimate(measured)
+    standard_deviation = float(np.sqrt(variance.mean))
+    return PotentialComparison(
+        window=window,
+        membrane_potential=block_average(measured),
+        ghk_potential=_average_of_finite(ghk),
+        ghk_potential_with_pump=_average_of_finite(ghk_with_pump),
+        difference=_average_of_finite(measured - ghk),
+        difference_with_pump=_average_of_finite(measured - ghk_with_pump),
+        pump_current=current,
+        standard_deviation=standard_deviation,
+        standard_deviation_error=variance.standard_error / (2 * standard_deviation),
+        capacitance_noise=float(capacitance_noise(recording.membrane_capacitance, recording.temperature)),
+    )
+
+
+def summarize(recording: Recording, equilibration_time: float | None = None) -> dict[str, Any]:
+    """Return the numbers of a run under plain names with units: what summary.json holds.
+
+    Estimates are {mean, standard_error}; what does not exist is None. Raises RecordingError for a run that is
+    too short to average.
+    """
+    comparison = compare_potential(recording, equilibration_time)
+    window = comparison.window
+    cycles = {name: int(counts[-1]) for name, counts in pump_cycles(recording).items()}
+    permeability = total_permeability(recording)[:, window.records].mean(axis=1)
+    last_step = int(recording.step[-1])
+    return {
+        "title": recording.title,
+        "engine": recording.engine,
+        "seed": recording.seed,
+        "finished": recording.finished,
+        "stop_reason": recording.stop_reason,
+        "simulated_time_ns": float(recording.time[-1]),
+        "time_step_ns": recording.time_step,
+        "steps": last_step,
+        "temperature_K": recording.temperature,
+        "averaged_from_ns": window.start,
+        "averaged_to_ns": window.end,
+        "settled": window.is_settled,
+        "independent_samples": comparison.membrane_potential.n_effective,
+        "membrane_potential_mV": _plain_estimate(comparison.membrane_potential),
+        "ghk_potential_mV": _plain_estimate(comparison.ghk_potential),
+        "ghk_potential_with_pump_mV": _plain_estimate(comparison.ghk_potential_with_pump),
+        "difference_mV": _plain_estimate(comparison.difference),
+        "difference_with_pump_mV": _plain_estimate(comparison.difference_with_pump),
+        "difference_in_standard_errors": comparison.difference_in_standard_errors,
+        "standard_deviation_mV": {
+            "mean": comparison.standard_deviation,
+            "standard_error": comparison.standard_deviation_error,
+        },
+        "capacitance_noise_mV": comparison.capacitance_noise,
+        "reversal_potential_mV": reversal_potentials(recording, window.records),
+        "permeability_nm3_per_ns": dict(zip(recording.species_names, map(float, permeability), strict=True)),
+        "ions": {
+            "total": recording.n_ions,
+            "inside_at_start": _ions(recording, "inside", 0),
+            "inside_at_end": _ions(recording, "inside", -1),
+            "outside_at_start": _ions(recording, "outside", 0),
+            "outside_at_end": _ions(recording, "outside", -1),
+            "in_pores_at_end": _ions(recording, "in_pores", -1),
+        },
+        "crossings": {
+            name: {"outward": int(crossings.outward[-1]), "inward": int(crossings.inward[-1])}
+            for name, crossings in crossings_by_species(recording).items()
+        },
+        "pump_cycles": cycles,
+        "pump_charge_per_cycle_e": charge_per_cycle(recording),
+        "pumped_charge_e": int(pumped_charge(recording)[-1]),
+        "pump_current_e_per_ns": comparison.pump_current,
+        "acceleration": {pump.name: pump.acceleration for pump in recording.pumps},
+        "ledger": _ledger(recording),
+        "wall_seconds": recording.wall_seconds,
+        "ion_steps_per_second": recording.n_ions * last_step / recording.wall_seconds
+        if recording.wall_seconds > 0
+        else None,
+    }
+
+
+def _ledger(recording: Recording) -> dict[str, Any]:
+    """Return the largest total charge of any record and how many ions of each species came or went."""
+    gained = {}
+    for name in recording.species_names:
+        ions = np.stack([recording[f"ions_{place}.{name}"] for place in ("inside", "outside", "in_pores")])
+        total = ions.sum(axis=0)
+        gained[name] = int(total[-1] - total[0])
+    charge = recording["ledger_charge"]
+    largest = float(charge[np.argmax(np.abs(charge))])
+    return {
+        "charge_e": largest,
+        "ions_gained": gained,
+        "balanced": largest == 0.0 and not any(gained.values()),
+    }
+
+
+def _ions(recording: Recording, place: str, record: int) -> dict[str, int]:
+    return {name: int(recording[f"ions_{place}.{name}"][record]) for name in recording.species_names}
+
+
+def _average_of_finite(series: np.ndarray) -> Estimate | None:
+    """Return the block average of the records that have a value; None if none has."""
+    finite = series[np.isfinite(series)]
+    return block_average(finite) if len(finite) else None
+
+
+def _plain_estimate(estimate: Estimate | None) -> dict[str, float] | None:
+    if estimate is None:
+        return None
+    return {"mean": estimate.mean, "standard_error": estimate.standard_error}
