@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -27,13 +28,14 @@ def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str]
     text = _read_text(path)
     try:
         data = tomllib.loads(text)
+        lines = _LineScanner(text).lines
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(_syntax_message(path, text, str(error))) from None
     except RecursionError:
         raise ScenarioError(f"{path}: not a scenario: arrays or tables nested too deeply") from None
     if isinstance(overrides, Mapping):
         overrides = [f"{key}={value}" for key, value in overrides.items()]
-    origins = {key: f"{path}:{line}" for key, line in _LineScanner(text).lines.items()}
+    origins = {key: f"{path}:{line}" for key, line in lines.items()}
     faults = []
     for override in overrides:
         try:
@@ -42,6 +44,8 @@ def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str]
             faults.append(f"--set {override}: {error}")
         else:
             origins = {known: origin for known, origin in origins.items() if known[: len(key)] != key}
+            for length in range(1, len(key)):
+                origins.setdefault(key[:length], f"--set {override}")
             origins[key] = f"--set {override}"
     try:
         scenario = Scenario.model_validate(data)
@@ -114,6 +118,7 @@ class _LineScanner:
     def __init__(self, text: str):
         self.lines: dict[KeyPath, int] = {}
         self._text = text
+        self._line_ends = [match.start() for match in re.finditer("\n", text)]
         self._at = 0
         self._table_counts: dict[KeyPath, int] = {}
         self._scan_document()
@@ -128,7 +133,7 @@ class _LineScanner:
         return match
 
     def _note(self, path: KeyPath, start: int) -> None:
-        self.lines.setdefault(path, self._text.count("\n", 0, start) + 1)
+        self.lines.setdefault(path, bisect_left(self._line_ends, start) + 1)
 
     def _scan_document(self) -> None:
         table: KeyPath = ()
@@ -284,6 +289,9 @@ _MESSAGES = {
     "model_type": "expected a table",
     "tuple_type": "expected an array",
     "finite_number": "expected a finite number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "expected {expected}",
 }
 
 
@@ -322,7 +330,8 @@ def _flatten(error: ValidationError) -> Iterator[tuple[KeyPath, str, str]]:
         elif detail["type"] == "missing":
             yield path, _missing_key_message(path), "missing"
         elif detail["type"] in _MESSAGES:
-            yield path, f"{_MESSAGES[detail['type']]}, found {_show(detail['input'])}", "wrong"
+            expected = _MESSAGES[detail["type"]].format(**detail.get("ctx", {}))
+            yield path, f"{expected}, found {_show(detail['input'])}", "wrong"
         elif detail["type"] == "value_error":
             yield path, detail["msg"].removeprefix("Value error, "), "wrong"
         else:
@@ -337,14 +346,14 @@ def _unknown_key_message(path: KeyPath) -> str:
 
 def _missing_key_message(path: KeyPath) -> str:
     field = _model_at(path[:-1]).model_fields[str(path[-1])]
-    example = (field.examples or [None])[0]
-    key = path[-1]
-    if _find_model(field.annotation) is not None and example is None:
-        return f"this table is missing; {field.description}"
-    if str(field.annotation).startswith("dict"):
-        return f"this table is missing; {field.description}"
+    is_table = _find_model(field.annotation) is not None or str(field.annotation).startswith("dict")
+    if is_table and len(path) == 1:
+        return f"missing; a table [{path[-1]}] is needed. {field.description}"
+    if not field.examples or is_table:
+        return f"missing. {field.description}"
+    example = field.examples[0]
     written = f'"{example}"' if isinstance(example, str) else example
-    return f"missing; {field.description}" + (f" Write e.g. {key} = {written}" if example is not None else "")
+    return f"missing; write e.g. {path[-1]} = {written}"
 
 
 def _model_at(path: KeyPath) -> type[BaseModel]:

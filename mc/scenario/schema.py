@@ -316,8 +316,8 @@ class Gating(Model):
             return [Fault(("rates",), message)]
         visited = self._reachable(self.initial) if self.initial is not None else final_states
         return [
-            Fault(("open", i), f'the open state "{state}" can never be reached: no transitions lead to it')
-            for i, state in enumerate(self.open)
+            Fault(("rates",), f'the open state "{state}" can never be reached: no transitions lead to it')
+            for state in self.open
             if state not in visited
         ]
 
@@ -391,12 +391,11 @@ class Channel(Model):
             message = f"stands beside permeability: give permeability alone, or {_ALTERNATIVE}"
             raise FaultList([Fault((key,), message) for key in alternatives])
         if not self.permeability and len(alternatives) < 3:
-            missing = "permeability" if not alternatives else _ALTERNATIVE
             raise FaultList(
                 [
                     Fault(
                         (),
-                        f"says not what passes: give permeability, or {_ALTERNATIVE}; {missing} is missing",
+                        f"what passes is not said: give permeability, or {_ALTERNATIVE}",
                     )
                 ]
             )
@@ -437,14 +436,12 @@ class Pump(Model):
     @model_validator(mode="before")
     @classmethod
     def _sodium_potassium_by_default(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and not {"outward", "inward", "half_saturation"} & set(data):
-            return {
-                **data,
-                "outward": {"Na": 3},
-                "inward": {"K": 2},
-                "half_saturation": {"Na": "10 mM", "K": "1.5 mM"},
-            }
-        return data
+        if not isinstance(data, Mapping) or {"outward", "inward"} & set(data):
+            return data
+        half_saturation = data.get("half_saturation", {})
+        if isinstance(half_saturation, Mapping):
+            half_saturation = {"Na": "10 mM", "K": "1.5 mM", **half_saturation}
+        return {**data, "outward": {"Na": 3}, "inward": {"K": 2}, "half_saturation": half_saturation}
 
     @model_validator(mode="after")
     def _find_faults(self) -> "Pump":
@@ -668,7 +665,7 @@ class Scenario(Model):
         return recording.model_copy(update=resolved)
 
     def to_json(self) -> str:
-        """Return the scenario in internal units as JSON, from which `from_json` makes it again (without its source)."""
+        """Return the scenario in internal units as JSON, for `from_json`; the source is left out."""
         return self.model_dump_json()
 
     @classmethod

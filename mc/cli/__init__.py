@@ -1,0 +1,46 @@
+"""The command line: commands, messages, exit status. A command's module is imported when it is called."""
+
+import importlib
+
+import click
+
+from mc.cli.messages import exit_on_input_error
+
+_COMMANDS = {
+    "run": ("mc.cli.run", "Simulate a scenario, record it and compare it with theory."),
+    "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
+    "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
+    "theory": ("mc.cli.theory", "Compute Nernst and GHK potentials."),
+}
+"""Module and summary of each command; every module has its click command under the name `command`."""
+
+
+class _LazyGroup(click.Group):
+    """A group that lists its commands without importing them, and turns input errors into messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        with exit_on_input_error():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ionmc", prog_name="ionmc")
+def cli() -> None:
+    """A membrane potential, one ion at a time.
+
+    Simulates the diffusion, channels and pumps of a membrane patch ion by ion, from a scenario file.
+    """

@@ -1,0 +1,570 @@
+"""What the numbers of a scenario imply before a run: scales, cost, and what is unfit or impossible."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mc import theory
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, thermal_potential
+from mc.errors import McError, ScenarioError, StabilityError
+from mc.scenario.composition import Composition, compose
+from mc.scenario.schema import Scenario
+
+ASSUMED_SPEED = 3e8
+"""Ion-steps per second of the brownian engine on two cores, for the estimated run time."""
+
+_BYTES_PER_ION = 24
+_BYTES_PER_CELL = 400
+_LARGEST_POTENTIAL = 150.0
+"""mV; entry into pores is judged at this potential, which no resting cell exceeds."""
+
+_COMFORTABLE_ENTRY, _SAFE_ENTRY, _POSSIBLE_ENTRY = 0.05, 0.1, 0.6
+"""kappa sqrt(dt/D): at 0.1 the first-order law of Erban & Chapman errs by some 14 %, at 0.6 all enter."""
+
+_COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP = 0.1, 0.2, 0.5
+"""Step length over the length of the shorter bath."""
+
+_COMFORTABLE_EVENT, _SAFE_EVENT = 0.05, 0.1
+"""Expected events of one protein in a step."""
+
+_LONGEST_AUTOMATIC_STEP = 1.0
+"""ns."""
+
+
+@dataclass(frozen=True)
+class TimeStepLimit:
+    """One reason not to take longer steps: time steps in ns that are comfortable, safe and possible."""
+
+    cause: str
+    comfortable: float
+    safe: float
+    possible: float
+
+
+@dataclass(frozen=True)
+class SpeciesAdvice:
+    """One species at the start: concentrations in mM, ions, rms step in nm, Nernst potential in mV."""
+
+    name: str
+    valence: int
+    concentration_inside: float
+    concentration_outside: float
+    ions_inside: int
+    ions_outside: int
+    diffusion_coefficient: float
+    step_length: float
+    nernst_potential: float
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The regime of a scenario, in internal units unless a name says otherwise.
+
+    `warnings` say what may be wrong with the result, `refusals` what cannot work, `notes` what is good to
+    know. Potentials and times are None where nothing permeates.
+    """
+
+    species: tuple[SpeciesAdvice, ...]
+    n_ions: int
+    anion_added_inside: int
+    anion_added_outside: int
+    anion_concentration_inside: float
+    anion_concentration_outside: float
+    debye_length_inside: float
+    debye_length_outside: float
+    dielectric_relaxation_time_inside: float
+    dielectric_relaxation_time_outside: float
+    grid_spacing: float
+    n_cells: int
+    time_step: float
+    n_steps: int
+    largest_safe_time_step: float
+    largest_possible_time_step: float
+    time_step_cause: str
+    elementary_voltage_step: float
+    capacitance_noise: float
+    ghk_potential: float | None
+    ghk_potential_with_pumps: float | None
+    charging_time: float | None
+    pump_current: float
+    memory_bytes: float
+    file_bytes: float
+    run_seconds: float
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    refusals: tuple[McError, ...]
+
+    def raise_refusals(self) -> None:
+        """Raise the first refusal, with the messages of all, if there is any."""
+        if self.refusals:
+            raise type(self.refusals[0])("\n".join(str(refusal) for refusal in self.refusals))
+
+
+# --- the time step ---
+
+
+def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
+    """Return every limit on the time step that the scenario implies."""
+    geometry = scenario.geometry
+    limits = []
+    for name, velocity in entry_velocities(scenario).items():
+        scale = scenario.species[name].diffusion_coefficient / velocity**2
+        entry = (level**2 * scale for level in (_COMFORTABLE_ENTRY, _SAFE_ENTRY, _POSSIBLE_ENTRY))
+        limits.append(TimeStepLimit(f"{name} entering the open pores", *entry))
+    length = min(geometry.inside_length, geometry.outside_length)
+    for name in dict.fromkeys([*scenario.inside, *scenario.outside]):
+        scale = length**2 / (2 * scenario.species[name].diffusion_coefficient)
+        steps = (level**2 * scale for level in (_COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP))
+        limits.append(TimeStepLimit(f"step length of {name} in a bath of {length:g} nm", *steps))
+    for cause, rate in _event_rates(scenario).items():
+        limits.append(TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, math.inf))
+    return limits
+
+
+def entry_velocities(scenario: Scenario) -> dict[str, float]:
+    """Return, for each permeant species, the velocity in nm/ns at which ions at the face enter open pores.
+
+    kappa = sum over channels of count p d/(delta A) u delta/(1 - exp(-u delta)), all of them open, at 150 mV:
+    p the permeability of one channel, d the thickness, delta the mouth depth, A the area, u = z V/(d kT/e).
+    """
+    thickness, area = scenario.membrane.thickness, scenario.geometry.area
+    velocities: dict[str, float] = {}
+    for channel in scenario.channels:
+        for name, permeability in channel.permeability.items():
+            if permeability == 0:
+                continue
+            depth = channel.pore.mouth_depth
+            valence = abs(scenario.species[name].valence)
+            drop = valence * _LARGEST_POTENTIAL / thermal_potential(scenario.simulation.temperature)
+            drift = drop * depth / thickness
+            velocity = channel.count * permeability * thickness / (depth * area) * drift / -math.expm1(-drift)
+            velocities[name] = velocities.get(name, 0.0) + velocity
+    return velocities
+
+
+def _event_rates(scenario: Scenario) -> dict[str, float]:
+    """Return the fastest rate in 1/ns of each channel type's gate and each pump type, those above zero."""
+    rates = {}
+    for channel in scenario.channels:
+        if channel.gating is not None:
+            rates[f"gating of {channel.name}"] = float(channel.gating.rate_matrix().sum(axis=1).max())
+    for pump in scenario.pumps:
+        rates[f"cycles of {pump.name}"] = pump.turnover * pump.acceleration
+    return {cause: rate for cause, rate in rates.items() if rate > 0}
+
+
+def largest_time_step(scenario: Scenario) -> TimeStepLimit:
+    """Return the limit that refuses first: its `possible` is the longest time step that works at all."""
+    return min(find_time_step_limits(scenario), key=lambda limit: limit.possible)
+
+
+def largest_safe_time_step(scenario: Scenario) -> TimeStepLimit:
+    """Return the limit that warns first: its `safe` is the longest time step without a warning."""
+    return min(find_time_step_limits(scenario), key=lambda limit: limit.safe)
+
+
+def resolve_time_step(scenario: Scenario) -> float:
+    """Return the time step in ns; "auto" becomes the longest comfortable one of 1, 2, 5, 10..., up to 1 ns.
+
+    Raises StabilityError for a time step that cannot work, naming the longest that can.
+    """
+    simulation = scenario.simulation
+    if simulation.time_step == "auto":
+        comfortable = min(limit.comfortable for limit in find_time_step_limits(scenario))
+        return _round_down(min(_LONGEST_AUTOMATIC_STEP, comfortable, simulation.duration))
+    limit = largest_time_step(scenario)
+    if simulation.time_step > limit.possible:
+        raise StabilityError(
+            f"simulation.time_step: {simulation.time_step:g} ns is too long ({limit.cause}); the longest "
+            f"that works at all is {_floor_digits(limit.possible):g} ns, the longest safe one "
+            f"{_floor_digits(largest_safe_time_step(scenario).safe):g} ns"
+        )
+    return simulation.time_step
+
+
+def _round_down(number: float) -> float:
+    """Return the largest of 1, 2, 5, 10... times a power of ten that is not above `number`."""
+    exponent = math.floor(math.log10(number))
+    candidates = [
+        float(f"{digit}e{power}") for power in (exponent - 1, exponent, exponent + 1) for digit in (1, 2, 5)
+    ]
+    return max(candidate for candidate in candidates if candidate <= number)
+
+
+def _floor_digits(number: float) -> float:
+    """Return `number` rounded down to two digits: what a message names must itself be allowed."""
+    if not math.isfinite(number):
+        return number
+    scale = 10.0 ** (math.floor(math.log10(number)) - 1)
+    return float(f"{math.floor(number / scale) * scale:.2g}")
+
+
+def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
+    """Return the size in nm of a cell of the field's grid.
+
+    By default a quarter of the shorter Debye length, with 10 to 1000 cells on the longer side.
+    """
+    geometry = scenario.geometry
+    if geometry.grid_spacing is not None:
+        return geometry.grid_spacing
+    longest = max(geometry.inside_length, geometry.outside_length)
+    shortest_debye = min(_debye_lengths(scenario, composition))
+    return min(max(shortest_debye / 4, longest / 1000), longest / 10)
+
+
+# --- the regime ---
+
+
+def advise(scenario: Scenario) -> Advice:
+    """Work out the regime of a scenario without running it.
+
+    Raises ScenarioError where there is none: a side that cannot be made neutral, too many ions to number.
+    """
+    composition = compose(scenario)
+    geometry, simulation, temperature = (
+        scenario.geometry,
+        scenario.simulation,
+        scenario.simulation.temperature,
+    )
+    notes: list[str] = []
+    warnings: list[str] = []
+    refusals: list[McError] = []
+
+    limits = find_time_step_limits(scenario)
+    tightest = largest_safe_time_step(scenario)
+    try:
+        time_step = resolve_time_step(scenario)
+    except StabilityError as error:
+        refusals.append(error)
+        time_step = float(simulation.time_step)
+    n_steps = max(1, round(simulation.duration / time_step))
+    warnings += _judge_time_step(limits, time_step)
+
+    debye_lengths = _debye_lengths(scenario, composition)
+    relaxation_times = [
+        float(
+            theory.dielectric_relaxation_time(
+                concentrations, composition.valences, composition.diffusion_coefficients, temperature
+            )
+        )
+        for concentrations in _concentrations(scenario, composition)
+    ]
+    grid_spacing = resolve_grid_spacing(scenario, composition)
+    n_cells = sum(
+        math.ceil(length / grid_spacing) for length in (geometry.inside_length, geometry.outside_length)
+    )
+    if grid_spacing > min(debye_lengths):
+        warnings.append(
+            f"grid cells of {grid_spacing:.3g} nm are wider than the Debye length, "
+            f"{min(debye_lengths):.3g} nm: the double layers are not resolved"
+        )
+    fastest = float(composition.diffusion_coefficients.max())
+    resolving = min(debye_lengths) ** 2 / (4 * fastest)
+    if time_step > resolving:
+        notes.append(
+            f"the double layers are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} nm; "
+            f"for their shape take time steps of {_floor_digits(resolving):g} ns or less (potential "
+            "and fluxes are right without)"
+        )
+
+    capacitance = scenario.membrane.capacitance * geometry.area
+    elementary_step = float(theory.elementary_voltage_step(capacitance))
+    noise = float(theory.capacitance_noise(capacitance, temperature))
+    warnings += _judge_patch(scenario, composition, elementary_step, noise)
+    area_warnings, area_refusals = _judge_open_area(scenario)
+    warnings += area_warnings
+    refusals += area_refusals
+
+    pump_current = sum(_pump_currents(scenario).values())
+    ghk = _ghk_potential(scenario, 0.0)
+    ghk_with_pumps = _ghk_potential(scenario, pump_current)
+    rest = ghk_with_pumps
+    charging_time = None
+    if rest is None:
+        notes.append("no channel lets anything through: there is no GHK potential")
+    elif not math.isfinite(rest):
+        warnings.append("the permeant ions can go one way only: there is no resting potential")
+    else:
+        charging_time = float(theory.charging_time(capacitance, _slope_conductance(scenario, rest)))
+        if charging_time > simulation.duration / 3:
+            warnings.append(
+                f"charging takes about {charging_time:.3g} ns, the run lasts {simulation.duration:g} ns: "
+                "rest will not be reached; take more channels or a longer duration"
+            )
+        warnings += _judge_run_down(scenario, composition, rest)
+
+    memory = composition.n_ions * _BYTES_PER_ION + n_cells * _BYTES_PER_CELL
+    available = machine_memory()
+    if available is not None and memory > available:
+        refusals.append(
+            ScenarioError(
+                f"geometry: {composition.n_ions:.3g} ions need {memory / 1e9:.3g} GB of memory, this machine "
+                f"has {available / 1e9:.3g} GB; reduce area, inside_length or outside_length"
+            )
+        )
+    elif available is not None and memory > available / 2:
+        warnings.append(f"{memory / 1e9:.3g} GB of memory, of {available / 1e9:.3g} GB that this machine has")
+    file_bytes = _file_bytes(scenario, composition, n_cells)
+    if file_bytes > 4e9:
+        warnings.append(
+            f"the result file will hold about {file_bytes / 1e9:.3g} GB; lengthen "
+            "recording.positions_interval, recording.profile_interval or recording.interval, "
+            "or raise recording.positions_stride"
+        )
+    run_seconds = composition.n_ions * n_steps / ASSUMED_SPEED
+    if run_seconds > 86400:
+        warnings.append(f"the run will take about {run_seconds / 86400:.3g} days")
+    for pump in scenario.pumps:
+        if pump.acceleration > 1:
+            notes.append(f"{pump.name} turns {pump.acceleration:g} times faster than its turnover says")
+
+    return Advice(
+        species=_describe_species(scenario, composition, time_step),
+        n_ions=composition.n_ions,
+        anion_added_inside=composition.anion_added_inside,
+        anion_added_outside=composition.anion_added_outside,
+        anion_concentration_inside=composition.anion_concentration_inside,
+        anion_concentration_outside=composition.anion_concentration_outside,
+        debye_length_inside=debye_lengths[0],
+        debye_length_outside=debye_lengths[1],
+        dielectric_relaxation_time_inside=relaxation_times[0],
+        dielectric_relaxation_time_outside=relaxation_times[1],
+        grid_spacing=grid_spacing,
+        n_cells=n_cells,
+        time_step=time_step,
+        n_steps=n_steps,
+        largest_safe_time_step=tightest.safe,
+        largest_possible_time_step=min(limit.possible for limit in limits),
+        time_step_cause=tightest.cause,
+        elementary_voltage_step=elementary_step,
+        capacitance_noise=noise,
+        ghk_potential=ghk,
+        ghk_potential_with_pumps=ghk_with_pumps,
+        charging_time=charging_time,
+        pump_current=pump_current,
+        memory_bytes=float(memory),
+        file_bytes=file_bytes,
+        run_seconds=run_seconds,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+        refusals=tuple(refusals),
+    )
+
+
+def _concentrations(scenario: Scenario, composition: Composition) -> tuple[np.ndarray, np.ndarray]:
+    """Return the concentrations in mM of the counted ions, inside and outside, in the composition's order."""
+    geometry = scenario.geometry
+    return (
+        composition.counts_inside
+        / (geometry.area * geometry.inside_length * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR),
+        composition.counts_outside
+        / (geometry.area * geometry.outside_length * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR),
+    )
+
+
+def _debye_lengths(scenario: Scenario, composition: Composition) -> list[float]:
+    temperature = scenario.simulation.temperature
+    return [
+        float(theory.debye_length(concentrations, composition.valences, temperature))
+        for concentrations in _concentrations(scenario, composition)
+    ]
+
+
+def _describe_species(
+    scenario: Scenario, composition: Composition, time_step: float
+) -> tuple[SpeciesAdvice, ...]:
+    inside, outside = _concentrations(scenario, composition)
+    rows = []
+    for i, name in enumerate(composition.names):
+        species = scenario.species[name]
+        is_anion_added = name == scenario.impermeant_anion.name
+        concentration_inside = float(inside[i]) if is_anion_added else scenario.inside.get(name, 0.0)
+        concentration_outside = float(outside[i]) if is_anion_added else scenario.outside.get(name, 0.0)
+        rows.append(
+            SpeciesAdvice(
+                name=name,
+                valence=species.valence,
+                concentration_inside=concentration_inside,
+                concentration_outside=concentration_outside,
+                ions_inside=int(composition.counts_inside[i]),
+                ions_outside=int(composition.counts_outside[i]),
+                diffusion_coefficient=species.diffusion_coefficient,
+                step_length=math.sqrt(2 * species.diffusion_coefficient * time_step),
+                nernst_potential=float(
+                    theory.nernst_potential(
+                        species.valence,
+                        concentration_inside,
+                        concentration_outside,
+                        scenario.simulation.temperature,
+                    )
+                ),
+            )
+        )
+    return tuple(rows)
+
+
+def _mean_permeabilities(scenario: Scenario) -> dict[str, float]:
+    """Return the mean permeability in nm3/ns of the whole patch for each species, gating counted in."""
+    total: dict[str, float] = {}
+    for channel in scenario.channels:
+        n_open = channel.count * channel.open_probability()
+        for name, permeability in channel.permeability.items():
+            total[name] = total.get(name, 0.0) + n_open * permeability
+    return {name: permeability for name, permeability in total.items() if permeability > 0}
+
+
+def _ghk_potential(scenario: Scenario, pump_current: float) -> float | None:
+    permeabilities = _mean_permeabilities(scenario)
+    if not permeabilities:
+        return None
+    valences = {name: scenario.species[name].valence for name in permeabilities}
+    potential = float(
+        theory.ghk_potential(
+            permeabilities,
+            scenario.inside,
+            scenario.outside,
+            valences,
+            scenario.simulation.temperature,
+            current=pump_current,
+        )
+    )
+    return None if math.isnan(potential) else potential
+
+
+def _net_currents(scenario: Scenario, potential: float) -> dict[str, float]:
+    """Return the outward current in e/ns of each permeant species at `potential` in mV."""
+    return {
+        name: float(
+            theory.ghk_current(
+                permeability,
+                scenario.inside.get(name, 0.0),
+                scenario.outside.get(name, 0.0),
+                scenario.species[name].valence,
+                potential,
+                scenario.simulation.temperature,
+            )
+        )
+        for name, permeability in _mean_permeabilities(scenario).items()
+    }
+
+
+def _slope_conductance(scenario: Scenario, potential: float) -> float:
+    """Return dI/dV of the whole patch in e/(mV ns), over 1 mV."""
+    above, below = (sum(_net_currents(scenario, potential + shift).values()) for shift in (0.5, -0.5))
+    return above - below
+
+
+def _pump_currents(scenario: Scenario) -> dict[str, float]:
+    """Return the outward current in e/ns of each species through all pumps, as the run starts."""
+    currents: dict[str, float] = {}
+    for pump in scenario.pumps:
+        cycles = pump.count * pump.turnover * pump.acceleration
+        for solution, moved in ((scenario.inside, pump.outward), (scenario.outside, pump.inward)):
+            for name, number in moved.items():
+                concentration = solution.get(name, 0.0)
+                cycles *= (concentration / (concentration + pump.half_saturation[name])) ** number
+        for moved, sign in ((pump.outward, 1), (pump.inward, -1)):
+            for name, number in moved.items():
+                charge = sign * number * scenario.species[name].valence
+                currents[name] = currents.get(name, 0.0) + cycles * charge
+    return currents
+
+
+# --- verdicts ---
+
+
+def _judge_time_step(limits: list[TimeStepLimit], time_step: float) -> list[str]:
+    return [
+        f"time step {time_step:g} ns: too long for {limit.cause}; safe up to {_floor_digits(limit.safe):g} ns"
+        for limit in limits
+        if limit.safe < time_step <= limit.possible
+    ]
+
+
+def _judge_patch(
+    scenario: Scenario, composition: Composition, elementary_step: float, noise: float
+) -> list[str]:
+    warnings = []
+    area = scenario.geometry.area
+    if elementary_step > 5:
+        warnings.append(
+            f"one ion moves the potential by {elementary_step:.3g} mV (e/C): {area:g} nm2 is a tiny patch"
+        )
+    if noise > 15:
+        warnings.append(
+            f"thermal noise of the potential is {noise:.3g} mV (kT/C): the patch of {area:g} nm2 is small"
+        )
+    permeant = _mean_permeabilities(scenario)
+    for i, name in enumerate(composition.names):
+        if name not in permeant:
+            continue
+        sides = {"inside": composition.counts_inside[i], "outside": composition.counts_outside[i]}
+        for side, count in sides.items():
+            if count < 10:
+                written = getattr(scenario, side).get(name, 0.0)
+                warnings.append(
+                    f"{count} ions of {name} {side} ({written:g} mM): its concentration there is mere noise"
+                )
+    return warnings
+
+
+def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError]]:
+    """Judge the share of the membrane that is pore: A_p = p d/D_p for the ion that passes best."""
+    area = scenario.geometry.area
+    open_area = sum(
+        channel.count
+        * max(channel.permeability.values())
+        * scenario.membrane.thickness
+        / channel.pore.diffusion_coefficient
+        for channel in scenario.channels
+    )
+    text = f"the open pores cover {open_area / area:.1%} of the membrane"
+    if open_area >= area:
+        remedy = "take fewer channels, a larger area or a larger pore.diffusion_coefficient"
+        return [], [StabilityError(f"channels: {text}, more than there is; {remedy}")]
+    return ([f"{text}: pores no longer act alone"] if open_area > 0.05 * area else []), []
+
+
+def _judge_run_down(scenario: Scenario, composition: Composition, rest: float) -> list[str]:
+    """Warn where leaks and pumps at rest change a concentration by a quarter or more within the run."""
+    warnings = []
+    pump_currents = _pump_currents(scenario)
+    for name, leak in _net_currents(scenario, rest).items():
+        current = leak + pump_currents.get(name, 0.0)
+        moved = abs(current / scenario.species[name].valence) * scenario.simulation.duration
+        i = composition.names.index(name)
+        for side, counts in (("inside", composition.counts_inside), ("outside", composition.counts_outside)):
+            if counts[i] >= 10 and moved > 0.25 * counts[i]:
+                warnings.append(
+                    f"at rest, leaks and pumps change {name} {side} by {moved / counts[i]:.0%} in the run: "
+                    "the potential drifts with it"
+                )
+    return warnings
+
+
+def _file_bytes(scenario: Scenario, composition: Composition, n_cells: int) -> float:
+    """Return the estimated size of the result file without its events."""
+    recording, duration = scenario.recording, scenario.simulation.duration
+    n_species = len(composition.names)
+    n_columns = 10 + n_species * (5 + 2 * len(scenario.channels)) + 4 * len(scenario.channels)
+    return (
+        duration / recording.interval * n_columns * 8
+        + duration / recording.profile_interval * (n_species + 1) * n_cells * 4
+        + duration / recording.positions_interval * composition.n_ions / recording.positions_stride * 12
+    )
+
+
+def machine_memory() -> float | None:
+    """Return the bytes of memory that this process may use, None where the system does not tell."""
+    try:
+        total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return None
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return total
+    return min(total, float(limit)) if limit.isdecimal() else total
