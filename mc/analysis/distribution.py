@@ -34,7 +34,7 @@ class Kymograph(NamedTuple):
     """(depths, times) mM."""
 
 
-def first_and_last_profile(recording: Recording, fraction: float = 0.1) -> tuple[MeanProfile, MeanProfile]:
+def first_and_last_profile(recording: Recording, fraction: float = 0.25) -> tuple[MeanProfile, MeanProfile]:
     """Return the profiles averaged over the first window and over the last `fraction` of all windows.
 
     The first window alone stands for the start, as the membrane charges quickly. Raises RecordingError if
@@ -66,13 +66,13 @@ def kymographs(
     return tuple(  # type: ignore[return-value]
         Kymograph(
             time_edges,
-            *_bin_depth(profiles.position[side], profiles.cell_width[side], averaged[:, side], depth_bin),
+            *bin_depth(profiles.position[side], profiles.cell_width[side], averaged[:, side], depth_bin),
         )
         for side in (is_inside, ~is_inside)
     )
 
 
-def _bin_depth(
+def bin_depth(
     position: np.ndarray, cell_width: np.ndarray, concentration: np.ndarray, depth_bin: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges (depths + 1,) and means (depths, times) of bins made of whole neighbouring cells."""

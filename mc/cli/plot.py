@@ -1,0 +1,30 @@
+"""`ionmc plot`: the figures of a run that was recorded before."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="plot", short_help="Draw the figures of a recorded run.")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["png", "pdf", "svg"]),
+    default="png",
+    show_default=True,
+    help="Kind of files to write.",
+)
+def command(run: Path, file_format: str) -> None:
+    """Draw the figures of RUN, the folder that `ionmc run` wrote or its run.h5.
+
+    They are written to the folder figures beside run.h5; their paths are printed. A run that is still going
+    on is drawn as far as it has come.
+    """
+    # Imported here, so that the help of this command does not wait for matplotlib.
+    from mc.figures.report import make_figures
+    from mc.recording.recording import Recording
+
+    with Recording(run) as recording:
+        for path in make_figures(recording, recording.path.parent / "figures", file_format):
+            click.echo(path)

@@ -1,0 +1,235 @@
+"""Where things are: kymographs, concentration profiles with the double layers, the potential along x."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+from mc.analysis.distribution import MeanProfile, bin_depth, first_and_last_profile, kymographs
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+from mc.figures import style
+from mc.recording.recording import Recording
+
+NEAR_MEMBRANE = 5.0
+"""nm on each side that the close-up shows."""
+
+CLOSE_UP_BIN = 0.5
+"""nm; thin enough for the double layers of 0.8 nm, thick enough for a thousand ions."""
+
+LARGEST_NOISE = 0.025
+"""A close-up leaves out what has a larger relative counting error: it would hide the double layers."""
+
+
+def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -> Axes:
+    """Draw depth against time with the concentration of `species` as colour and a bar for it.
+
+    The colours are logarithmic, so that a change shows on the dilute side as on the other. They reach a
+    little beyond the first and the 99th percentile, but span a factor of 3 at least and 300 at most, so that
+    neither a few odd cells nor noise decide.
+    """
+    ax = style.own_axes(ax, height=3.0)
+    axis = style.time_axis(recording.time[-1])
+    inside, outside = kymographs(recording, species)
+    values = np.concatenate([inside.concentration.ravel(), outside.concentration.ravel()])
+    low, high = np.percentile(values, [1, 99])
+    high = max(1.1 * high, 1e-6)
+    lowest = min(max(low / 1.3, high / 300), high / 3)
+    norm = LogNorm(lowest, high)
+    for side in (inside, outside):
+        ax.pcolormesh(
+            axis.scale(side.time_edges),
+            side.depth_edges,
+            np.maximum(side.concentration, lowest / 2),
+            cmap="viridis",
+            norm=norm,
+            rasterized=True,
+        )
+    style.shade_membrane(ax, recording.thickness, along="y")
+    ax.set_ylim(inside.depth_edges[0], outside.depth_edges[-1])
+    bar = ax.figure.colorbar(
+        ScalarMappable(norm, "viridis"),
+        ax=ax,
+        extend="both" if low < lowest else "max",
+        pad=0.015,
+        aspect=12,
+    )
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * lowest else (1,)))
+    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.set_label(f"{_labels(recording)[species]} (mM)")
+    ax.set_xlabel(axis.label)
+    ax.set_ylabel("x (nm)")
+    return ax
+
+
+def figure_of_kymographs(recording: Recording) -> Figure:
+    """Return a kymograph of each species, one above the other on one time axis."""
+    names = recording.species_names
+    figure = style.new_figure(8.5, 1.75 * len(names) + 0.6)
+    rows = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for name, ax in zip(names, rows, strict=True):
+        plot_kymograph(recording, name, ax)
+        ax.set_xlabel("")
+    rows[-1].set_xlabel(style.time_axis(recording.time[-1]).label)
+    figure.align_ylabels(rows)
+    figure.suptitle(f"{recording.title}: concentrations, cytoplasm below the membrane and outside above it")
+    return figure
+
+
+def plot_concentrations(recording: Recording, ax: Axes | None = None) -> Axes:
+    """Draw the concentration of each species along the box: dotted at the start, solid at the end."""
+    ax = style.own_axes(ax)
+    first, last = first_and_last_profile(recording)
+    colours = style.ion_colours(recording.species_names)
+    style.shade_membrane(ax, recording.thickness)
+    for i, species in enumerate(recording.species):
+        for side in _sides(recording):
+            x = recording.profiles.position[side]
+            ax.plot(x, first.concentration[i, side], color=colours[species.name], linestyle=":", linewidth=1)
+            ax.plot(x, last.concentration[i, side], color=colours[species.name], linewidth=1.4)
+    _key_of_species(recording, ax)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("x (nm)")
+    ax.set_ylabel("concentration (mM)")
+    _limit_to_box(recording, ax)
+    return ax
+
+
+def plot_double_layers(
+    recording: Recording, profile: MeanProfile, ax: Axes | None = None, *, near: float = NEAR_MEMBRANE
+) -> Axes:
+    """Draw the concentrations within `near` nm of the membrane relative to those of the same side's bulk.
+
+    The bands are the counting error of one standard deviation. A species that is too dilute on one side for
+    `LARGEST_NOISE` is left out there.
+    """
+    ax = style.own_axes(ax)
+    colours = style.ion_colours(recording.species_names)
+    style.shade_membrane(ax, recording.thickness)
+    ax.axhline(1, color=style.GREY, linewidth=0.6)
+    n_records = _records_of(recording, profile)
+    for i, species in enumerate(recording.species):
+        for side in _sides(recording):
+            edges, concentration = bin_depth(
+                recording.profiles.position[side],
+                recording.profiles.cell_width[side],
+                profile.concentration[None, i, side],
+                CLOSE_UP_BIN,
+            )
+            concentration = concentration[:, 0]
+            x = (edges[1:] + edges[:-1]) / 2
+            depth = np.where(x < 0, -x, x - recording.thickness)
+            # The half of the bath that is farther from the membrane stands for its bulk.
+            bulk = concentration[depth > depth.max() / 2].mean()
+            volume = recording.attributes["area"] * np.diff(edges).max()
+            n_ions = bulk * volume * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * n_records
+            if n_ions < LARGEST_NOISE**-2:
+                continue
+            shown = depth < near
+            relative, noise = concentration[shown] / bulk, n_ions**-0.5
+            ax.plot(x[shown], relative, color=colours[species.name], marker=".", markersize=4, linewidth=1.2)
+            ax.fill_between(
+                x[shown],
+                relative - noise,
+                relative + noise,
+                color=colours[species.name],
+                alpha=0.15,
+                linewidth=0,
+            )
+    ax.set_xlim(-near, recording.thickness + near)
+    ax.set_xlabel("x (nm)")
+    ax.set_ylabel("concentration / bulk of its side")
+    style.tidy(ax)
+    return ax
+
+
+def plot_potential(recording: Recording, ax: Axes | None = None, *, near: float | None = None) -> Axes:
+    """Draw the potential along x at start and end; within `near` nm of the membrane only, if given."""
+    ax = style.own_axes(ax)
+    first, last = first_and_last_profile(recording)
+    axis = style.time_axis(recording.time[-1])
+    style.shade_membrane(ax, recording.thickness, text=False)
+    ax.axhline(0, color=style.GREY, linewidth=0.6)
+    for profile, colour in ((first, style.SKY_BLUE), (last, style.BLACK)):
+        ax.plot(
+            recording.profiles.node_position,
+            profile.potential,
+            color=colour,
+            linewidth=1.6,
+            label=f"mean of {_span(profile, axis)}",
+        )
+    if near is None:
+        _limit_to_box(recording, ax)
+    else:
+        ax.set_xlim(-near, recording.thickness + near)
+    ax.set_xlabel("x (nm)")
+    ax.set_ylabel("potential (mV)")
+    style.tidy(ax)
+    return ax
+
+
+def figure_of_concentrations(recording: Recording) -> Figure:
+    """Return the profiles of the whole box above close-ups of the double layers at start and end."""
+    first, last = first_and_last_profile(recording)
+    axis = style.time_axis(recording.time[-1])
+    figure = style.new_figure(8.5, 7.0)
+    grid = figure.add_gridspec(2, 2)
+    whole = plot_concentrations(recording, figure.add_subplot(grid[0, :]))
+    whole.set_title(f"whole box: dotted {_span(first, axis)}, solid {_span(last, axis)}", fontsize=10)
+    start = figure.add_subplot(grid[1, 0])
+    end = figure.add_subplot(grid[1, 1], sharey=start)
+    for ax, profile in ((start, first), (end, last)):
+        plot_double_layers(recording, profile, ax)
+        ax.set_title(f"double layers, {_span(profile, axis)}", fontsize=10)
+    end.set_ylabel("")
+    figure.suptitle(recording.title)
+    return figure
+
+
+def figure_of_potential(recording: Recording) -> Figure:
+    """Return the potential along the whole box and close to the membrane."""
+    figure = style.new_figure(8.5, 3.8)
+    whole, close = figure.subplots(1, 2, sharey=True)
+    plot_potential(recording, whole)
+    plot_potential(recording, close, near=NEAR_MEMBRANE)
+    whole.set_title("whole box", fontsize=10)
+    close.set_title("close to the membrane", fontsize=10)
+    close.set_ylabel("")
+    whole.legend(fontsize=8, frameon=False, loc="best")
+    figure.suptitle(recording.title)
+    return figure
+
+
+def _sides(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    is_inside = recording.profiles.position < 0
+    return is_inside, ~is_inside
+
+
+def _records_of(recording: Recording, profile: MeanProfile) -> int:
+    """Return how many records were averaged in `profile`."""
+    return max(1, int(((recording.time > profile.start) & (recording.time <= profile.end)).sum()))
+
+
+def _span(profile: MeanProfile, axis: style.TimeAxis) -> str:
+    return f"{axis.scale(profile.start):.3g} to {axis.scale(profile.end):.3g} {axis.unit}"
+
+
+def _limit_to_box(recording: Recording, ax: Axes) -> None:
+    nodes = recording.profiles.node_position
+    ax.set_xlim(nodes[0], nodes[-1])
+    style.tidy(ax)
+
+
+def _key_of_species(recording: Recording, ax: Axes) -> None:
+    colours = style.ion_colours(recording.species_names)
+    for name, label in _labels(recording).items():
+        ax.plot([], [], color=colours[name], label=label)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
+
+
+def _labels(recording: Recording) -> dict[str, str]:
+    return {one.name: style.ion_label(one.name, one.valence) for one in recording.species}

@@ -1,0 +1,50 @@
+"""All figures of a run, written to a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mc.comparison import compare_potential
+from mc.errors import RecordingError
+from mc.figures.distributions import figure_of_concentrations, figure_of_kymographs, figure_of_potential
+from mc.figures.traces import figure_of_traces
+from mc.recording.recording import Recording
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def make_figures(
+    recording: Recording,
+    folder: str | os.PathLike[str],
+    file_format: str = "png",
+    *,
+    equilibration_time: float | None = None,
+) -> list[Path]:
+    """Write all figures of `recording` to `folder` and return their paths.
+
+    membrane_potential, kymographs, concentration_profiles and potential_profile; a run that ended before its
+    first profile has the first alone. `equilibration_time` in ns is left out of the averages; without it the
+    data decide (`analysis.potential.find_window`). Raises RecordingError for a run too short to average, or
+    a folder that cannot be written.
+    """
+    if file_format not in FORMATS:
+        raise ValueError(f"figures are written as {', '.join(FORMATS)}, not as {file_format!r}")
+    figures = {
+        "membrane_potential": figure_of_traces(recording, compare_potential(recording, equilibration_time))
+    }
+    if len(recording.profiles.time):
+        figures["kymographs"] = figure_of_kymographs(recording)
+        figures["concentration_profiles"] = figure_of_concentrations(recording)
+        figures["potential_profile"] = figure_of_potential(recording)
+    folder = Path(folder)
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, figure in figures.items():
+            path = folder / f"{name}.{file_format}"
+            figure.savefig(path, dpi=150)
+            paths.append(path)
+    except OSError as error:
+        raise RecordingError(f"cannot write figures to {folder}: {error}") from error
+    return paths

@@ -1,0 +1,139 @@
+"""What all figures share: a colour for each ion, the time axis, the membrane's shade, labels at line ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), Color Universal Design: told apart with every common colour vision.
+BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, PALE = "#7F7F7F", "#D9D9D9"
+
+ION_COLOURS = {"K": BLUE, "Na": ORANGE, "Cl": GREEN, "Ca": PURPLE, "A": GREY}
+_OTHER_COLOURS = (VERMILLION, SKY_BLUE, YELLOW, BLACK)
+PROTEIN_COLOURS = (BLACK, VERMILLION, SKY_BLUE, GREY, PURPLE, GREEN)
+
+_SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
+
+
+class TimeAxis(NamedTuple):
+    """How times in ns are shown."""
+
+    unit: str
+    nanoseconds_per_unit: float
+
+    @property
+    def label(self) -> str:
+        """Label of the axis."""
+        return f"time ({self.unit})"
+
+    def scale(self, time: np.ndarray | float) -> np.ndarray:
+        """Return `time` in ns in the unit of the axis."""
+        return np.asarray(time) / self.nanoseconds_per_unit
+
+
+def time_axis(duration: float) -> TimeAxis:
+    """Return ns, µs or ms, whatever gives a run of `duration` ns the shortest numbers."""
+    for unit, nanoseconds in (("ms", 1e6), ("µs", 1e3)):
+        if duration >= nanoseconds:
+            return TimeAxis(unit, nanoseconds)
+    return TimeAxis("ns", 1.0)
+
+
+def ion_colours(names: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each species: the same for K, Na, Cl, Ca and A in every figure of every run."""
+    others = [name for name in names if name not in ION_COLOURS]
+    chosen = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(others)}
+    return {name: ION_COLOURS.get(name) or chosen[name] for name in names}
+
+
+def ion_label(name: str, valence: int) -> str:
+    """Return Ca²⁺ for Ca of valence 2."""
+    number = "" if abs(valence) == 1 else str(abs(valence))
+    return name + f"{number}{'+' if valence > 0 else '-'}".translate(_SUPERSCRIPTS)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of `width` x `height` inches that can be saved without a display."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def own_axes(ax: Axes | None, width: float = 7.0, height: float = 4.0) -> Axes:
+    """Return `ax`, or axes in a figure of their own."""
+    return new_figure(width, height).add_subplot() if ax is None else ax
+
+
+def tidy(ax: Axes) -> None:
+    """Take away the lines that say nothing."""
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def shade_membrane(ax: Axes, thickness: float, *, along: str = "x", text: bool = True) -> None:
+    """Draw the slab at 0..thickness as a grey band across the axis `along`, named in it or in the legend."""
+    if along == "x":
+        ax.axvspan(0, thickness, color=PALE, zorder=0, linewidth=0, label=None if text else "membrane")
+        place, transform, rotation, vertical = (thickness / 2, 0.97), ax.get_xaxis_transform(), 90, "top"
+    else:
+        ax.axhspan(0, thickness, color=PALE, zorder=0, linewidth=0, label=None if text else "membrane")
+        place, transform, rotation, vertical = (0.5, thickness / 2), ax.get_yaxis_transform(), 0, "center"
+    if text:
+        ax.text(
+            *place,
+            "membrane",
+            transform=transform,
+            rotation=rotation,
+            ha="center",
+            va=vertical,
+            fontsize=8,
+            color="#4D4D4D",
+        )
+
+
+def number(value: float, decimals: int) -> str:
+    """Return `value` with a proper minus sign."""
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def label_line_ends(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Write (height, text, colour) to the right of the axes at each height, moved apart where they overlap.
+
+    Heights are in data units; those beyond the axes stand at its edge with an arrow that points to them.
+    """
+    low, high = ax.get_ylim()
+    height_in_points = ax.get_window_extent().height * 72 / ax.figure.dpi
+    gap = 11 * (high - low) / height_in_points
+    labels = sorted(labels)
+    wanted = [min(max(height, low), high) for height, _, _ in labels]
+    for place, (height, text, colour) in zip(_move_apart(wanted, gap, high), labels, strict=True):
+        arrow = " ↑" if height > high else " ↓" if height < low else ""
+        ax.annotate(
+            text + arrow,
+            (1.0, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=colour,
+            annotation_clip=False,
+        )
+
+
+def _move_apart(heights: Sequence[float], gap: float, high: float) -> list[float]:
+    """Return the sorted `heights`, moved up and then down from `high` until they are `gap` apart."""
+    places = list(heights)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    if places and places[-1] > high:
+        places[-1] = high
+        for i in range(len(places) - 2, -1, -1):
+            places[i] = min(places[i], places[i + 1] - gap)
+    return places

@@ -1,0 +1,195 @@
+"""What changes with time: membrane potential, open channels, crossings and pump cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mc.analysis.channels import open_channels, permeant_species
+from mc.analysis.flux import crossings_by_species, pump_cycles
+from mc.analysis.potential import ghk_series, reversal_potentials
+from mc.comparison import PotentialComparison, compare_potential
+from mc.figures import style
+from mc.recording.recording import Recording
+
+
+def plot_membrane_potential(
+    recording: Recording, ax: Axes | None = None, comparison: PotentialComparison | None = None
+) -> Axes:
+    """Draw the membrane potential with GHK of the same moments, Nernst lines and the band of kT/C noise.
+
+    Nernst potentials far from the membrane potential stand at the edge with an arrow.
+    """
+    ax = style.own_axes(ax, height=4.5)
+    comparison = comparison or compare_potential(recording)
+    axis = style.time_axis(recording.time[-1])
+    time = axis.scale(recording.time)
+    measured = recording["membrane_potential"]
+    window, mean = comparison.window, comparison.membrane_potential
+    ghk = ghk_series(recording)
+
+    noise = comparison.capacitance_noise
+    span = axis.scale(np.array([window.start, window.end]))
+    ax.fill_between(
+        span, mean.mean - noise, mean.mean + noise, color=style.PALE, linewidth=0, label="mean ± √(kT/C)"
+    )
+    ax.plot(time, measured, color=style.BLACK, linewidth=0.7, label="simulated")
+    ax.plot(span, [mean.mean] * 2, color=style.BLACK, linewidth=1.8, label=_mean_label(comparison))
+    if np.isfinite(ghk).any():
+        ax.plot(time, ghk, color=style.VERMILLION, linewidth=1.2, label="GHK of the same moment")
+    if recording.pumps and np.isfinite(ghk).any():
+        with_pump = ghk_series(recording, comparison.pump_current)
+        ax.plot(
+            time,
+            with_pump,
+            color=style.SKY_BLUE,
+            linewidth=1.2,
+            linestyle="--",
+            label="GHK with pump current",
+        )
+    nernst = _permeant_reversal_potentials(recording, window.records)
+    _zoom_on(ax, np.concatenate([measured, ghk[np.isfinite(ghk)]]), nernst.values())
+    _draw_nernst_lines(recording, ax, nernst)
+    ax.set_xlim(time[0], time[-1])
+    ax.set_xlabel(axis.label)
+    ax.set_ylabel("membrane potential (mV)")
+    ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
+    style.tidy(ax)
+    return ax
+
+
+def plot_open_channels(recording: Recording, ax: Axes | None = None) -> Axes:
+    """Draw the open fraction of each channel type."""
+    ax = style.own_axes(ax, height=2.5)
+    axis = style.time_axis(recording.time[-1])
+    for channel, n_open, colour in zip(
+        recording.channels,
+        open_channels(recording).values(),
+        _protein_colours(recording.channels),
+        strict=False,
+    ):
+        ax.plot(
+            axis.scale(recording.time),
+            100 * n_open / channel.count,
+            color=colour,
+            linewidth=1,
+            label=f"{channel.name} (of {channel.count})",
+        )
+    ax.set_ylim(0, 105)
+    ax.set_ylabel("open channels (%)")
+    _finish_counts(recording, ax)
+    return ax
+
+
+def plot_crossings(recording: Recording, ax: Axes | None = None) -> Axes:
+    """Draw how many ions of each species have crossed through channels: outward solid, inward dashed."""
+    ax = style.own_axes(ax, height=2.5)
+    axis = style.time_axis(recording.time[-1])
+    time = axis.scale(recording.time)
+    colours = style.ion_colours(recording.species_names)
+    crossings = crossings_by_species(recording)
+    for species in recording.species:
+        if species.name not in permeant_species(recording):
+            continue
+        label = style.ion_label(species.name, species.valence)
+        outward, inward = crossings[species.name]
+        ax.plot(time, outward, color=colours[species.name], label=f"{label} out: {outward[-1]:.0f}")
+        ax.plot(
+            time, inward, color=colours[species.name], linestyle="--", label=f"{label} in: {inward[-1]:.0f}"
+        )
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("ions crossed")
+    _finish_counts(recording, ax)
+    return ax
+
+
+def plot_pump_cycles(recording: Recording, ax: Axes | None = None) -> Axes:
+    """Draw how many cycles the pumps of each type have made."""
+    ax = style.own_axes(ax, height=2.5)
+    axis = style.time_axis(recording.time[-1])
+    for pump, cycles, colour in zip(
+        recording.pumps, pump_cycles(recording).values(), _protein_colours(recording.pumps), strict=False
+    ):
+        faster = f", {pump.acceleration:g}× faster\nthan in life" if pump.acceleration != 1 else ""
+        label = f"{pump.name}: {cycles[-1]:.0f}\n({pump.count} pumps{faster})"
+        ax.plot(axis.scale(recording.time), cycles, color=colour, label=label, drawstyle="steps-post")
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("pump cycles")
+    _finish_counts(recording, ax)
+    return ax
+
+
+def figure_of_traces(recording: Recording, comparison: PotentialComparison | None = None) -> Figure:
+    """Return the membrane potential above channels, crossings and pumps, on one time axis."""
+    panels = []
+    if recording.channels:
+        panels += [plot_open_channels, plot_crossings]
+    if recording.pumps:
+        panels.append(plot_pump_cycles)
+    heights = [2.4] + [1.0] * len(panels)
+    figure = style.new_figure(8.5, 1.75 * sum(heights) + 0.6)
+    rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    plot_membrane_potential(recording, rows[0], comparison)
+    for panel, ax in zip(panels, rows[1:], strict=True):
+        panel(recording, ax)
+    for ax in rows[:-1]:
+        ax.set_xlabel("")
+    figure.align_ylabels(rows)
+    figure.suptitle(recording.title)
+    return figure
+
+
+def _mean_label(comparison: PotentialComparison) -> str:
+    mean = comparison.membrane_potential
+    return f"mean {style.number(mean.mean, 1)} ± {style.number(mean.standard_error, 1)} mV"
+
+
+def _permeant_reversal_potentials(recording: Recording, records: slice) -> dict[str, float]:
+    """Return the Nernst potentials of the ions that a channel lets through and that both sides hold."""
+    potentials = reversal_potentials(recording, records)
+    return {
+        name: potentials[name]
+        for name in permeant_species(recording)
+        if np.isfinite(potentials.get(name, np.nan))
+    }
+
+
+def _zoom_on(ax: Axes, shown: np.ndarray, nernst: Iterable[float]) -> None:
+    """Leave room for what was simulated and predicted, the Nernst lines not far from it, and the legend."""
+    low, high = min(shown.min(), 0.0), max(shown.max(), 0.0)
+    reach = 0.4 * (high - low)
+    near = [potential for potential in nernst if low - reach < potential < high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    margin = max(0.06 * (high - low), 2.0)
+    ax.set_ylim(low - margin, high + 4 * margin)
+
+
+def _draw_nernst_lines(recording: Recording, ax: Axes, potentials: dict[str, float]) -> None:
+    """Draw a line at each of `potentials` and its name beside the axes."""
+    colours = style.ion_colours(recording.species_names)
+    valence = {one.name: one.valence for one in recording.species}
+    low, high = ax.get_ylim()
+    labels = []
+    for name, potential in potentials.items():
+        text = f"{style.ion_label(name, valence[name])} Nernst {style.number(potential, 0)}"
+        labels.append((potential, text, colours[name]))
+        if low < potential < high:
+            ax.axhline(potential, color=colours[name], linewidth=1.2, linestyle=":")
+    style.label_line_ends(ax, labels)
+
+
+def _protein_colours(proteins: tuple) -> list[str]:
+    return [style.PROTEIN_COLOURS[i % len(style.PROTEIN_COLOURS)] for i in range(len(proteins))]
+
+
+def _finish_counts(recording: Recording, ax: Axes) -> None:
+    """Label the time axis and write the legend beside the axes."""
+    axis = style.time_axis(recording.time[-1])
+    ax.set_xlim(*axis.scale(recording.time[[0, -1]]))
+    ax.set_xlabel(axis.label)
+    if ax.lines:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
+    style.tidy(ax)

@@ -1,0 +1,154 @@
+"""The figures show the numbers of the recording."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from synthetic_run import describe_synthetic_run
+
+from mc.analysis.flux import crossings_by_species
+from mc.analysis.potential import ghk_series
+from mc.comparison import compare_potential
+from mc.errors import RecordingError
+from mc.figures import distributions, style, traces
+from mc.figures.report import make_figures
+from mc.recording.recorder import Recorder
+from mc.recording.recording import Recording
+
+
+@pytest.fixture(scope="module")
+def recording(synthetic_run):
+    return Recording(synthetic_run)
+
+
+def line(ax, label):
+    """Return the data (x, y) of the line whose label begins with `label`."""
+    [found] = [one for one in ax.lines if one.get_label().startswith(label)]
+    return found.get_data()
+
+
+def test_the_membrane_potential_stands_beside_its_predictions(recording):
+    ax = traces.plot_membrane_potential(recording)
+    time, potential = line(ax, "simulated")
+    np.testing.assert_allclose(time, recording.time / 1000)
+    np.testing.assert_array_equal(potential, recording["membrane_potential"])
+    np.testing.assert_array_equal(line(ax, "GHK of the same moment")[1], ghk_series(recording))
+    comparison = compare_potential(recording)
+    np.testing.assert_array_equal(
+        line(ax, "GHK with pump")[1], ghk_series(recording, comparison.pump_current)
+    )
+    [band] = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.max() - heights.min()) / 2 == pytest.approx(comparison.capacitance_noise)
+    assert ax.get_ylim()[0] < potential.min() < 0 < ax.get_ylim()[1]
+    assert ax.get_xlabel() == "time (µs)"
+    assert ax.get_ylabel() == "membrane potential (mV)"
+
+
+def test_nernst_lines_are_named_and_far_ones_pointed_at(recording):
+    ax = traces.plot_membrane_potential(recording)
+    texts = {text.get_text(): text.get_color() for text in ax.texts}
+    assert texts == {"K⁺ Nernst −89": style.ION_COLOURS["K"], "Na⁺ Nernst 67 ↑": style.ION_COLOURS["Na"]}
+
+
+def test_crossings_are_drawn_by_species_and_direction(recording):
+    ax = traces.plot_crossings(recording)
+    crossings = crossings_by_species(recording)
+    for name in ("K", "Na"):
+        np.testing.assert_array_equal(line(ax, f"{name}⁺ out")[1], crossings[name].outward)
+        np.testing.assert_array_equal(line(ax, f"{name}⁺ in")[1], crossings[name].inward)
+    assert len(ax.lines) == 4
+
+
+def test_channels_and_pumps_are_drawn(recording):
+    channels = traces.plot_open_channels(recording)
+    np.testing.assert_allclose(line(channels, "K leak (of 400)")[1], recording["open_channels.K leak"] / 4)
+    pumps = traces.plot_pump_cycles(recording)
+    np.testing.assert_array_equal(line(pumps, "Na/K-ATPase")[1], recording["pump_cycles.Na/K-ATPase"])
+    assert "10000× faster" in pumps.lines[0].get_label()
+
+
+def test_the_panels_of_traces_share_their_time_axis(recording):
+    figure = traces.figure_of_traces(recording)
+    assert len(figure.axes) == 4
+    assert len({ax.get_xlim() for ax in figure.axes}) == 1
+
+
+def test_a_kymograph_leaves_the_membrane_free_and_has_a_bar(recording):
+    ax = distributions.plot_kymograph(recording, "K")
+    inside, outside = ax.collections[:2]
+    assert inside.get_coordinates()[..., 1].max() == pytest.approx(0)
+    assert outside.get_coordinates()[..., 1].min() == pytest.approx(4)
+    assert inside.get_array().mean() == pytest.approx(140, rel=0.02)
+    assert inside.norm.vmin < 5 < 140 < inside.norm.vmax < 200
+    bar = ax.figure.axes[1]
+    assert bar.get_ylabel() == "K⁺ (mM)"
+
+
+def test_profiles_keep_the_colour_of_each_ion(recording):
+    ax = distributions.plot_concentrations(recording)
+    drawn = {to_hex(one.get_color()).upper() for one in ax.lines}
+    assert drawn == {style.ION_COLOURS[name] for name in ("K", "Na", "Cl", "Ca", "A")}
+    solid = [one for one in ax.lines if one.get_linestyle() == "-" and len(one.get_xdata())]
+    potassium_inside = solid[0].get_ydata()
+    assert potassium_inside.mean() == pytest.approx(140, rel=0.01)
+
+
+def test_the_close_up_shows_the_double_layers(recording):
+    last = distributions.first_and_last_profile(recording)[1]
+    ax = distributions.plot_double_layers(recording, last)
+    assert ax.get_xlim() == (-5, 9)
+    by_colour = {}
+    for one in ax.lines:
+        if len(one.get_xdata()) > 2:
+            by_colour.setdefault(to_hex(one.get_color()).upper(), []).append(one)
+    potassium_inside = by_colour[style.BLUE][0].get_ydata()
+    sodium_outside = by_colour[style.ORANGE][-1].get_ydata()
+    # A negative cytoplasm draws cations to its face and pushes them away from the outer one.
+    assert potassium_inside[-1] > 1.01
+    assert sodium_outside[0] < 0.99
+    assert style.PURPLE not in by_colour or len(by_colour[style.PURPLE]) == 1
+
+
+def test_the_potential_is_drawn_at_start_and_end(recording):
+    ax = distributions.plot_potential(recording, near=5.0)
+    start, end = [one for one in ax.lines if one.get_label().startswith("mean of")]
+    assert start.get_ydata()[0] > end.get_ydata()[0]
+    assert end.get_ydata()[-1] == 0
+    assert ax.get_xlim() == (-5, 9)
+
+
+def test_figures_are_drawn_into_given_axes(recording):
+    figure = style.new_figure(5, 5)
+    ax = figure.add_subplot()
+    assert traces.plot_open_channels(recording, ax) is ax
+    assert figure.axes == [ax]
+
+
+@pytest.mark.parametrize("file_format", ["png", "svg"])
+def test_all_figures_are_written(recording, tmp_path, file_format):
+    paths = make_figures(recording, tmp_path / "figures", file_format)
+    assert [path.name for path in paths] == [
+        f"{name}.{file_format}"
+        for name in ("membrane_potential", "kymographs", "concentration_profiles", "potential_profile")
+    ]
+    start = {"png": b"\x89PNG", "svg": b"<?xml"}[file_format]
+    assert all(path.read_bytes().startswith(start) and path.stat().st_size > 10_000 for path in paths)
+
+
+def test_a_run_without_proteins_and_profiles_is_drawn(tmp_path):
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run(channels=(), pumps=())) as recorder:
+        for i in range(50):
+            recorder.record_series(i, i * 10.0, np.full(len(recorder.columns), 10.0 + i % 3))
+    recording = Recording(tmp_path)
+    assert [path.name for path in make_figures(recording, tmp_path)] == ["membrane_potential.png"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(recording, tmp_path):
+    (tmp_path / "figures").write_text("")
+    with pytest.raises(RecordingError, match=r"cannot write figures to .*figures"):
+        make_figures(recording, tmp_path / "figures")
+
+
+def test_an_unknown_format_is_refused(recording, tmp_path):
+    with pytest.raises(ValueError, match="not as 'bmp'"):
+        make_figures(recording, tmp_path, "bmp")
