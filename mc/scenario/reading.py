@@ -83,7 +83,7 @@ def _read_text(path: Path) -> str:
         raise ScenarioError(
             f"{path}: the file is empty; a scenario needs at least {', '.join(_required_keys())}"
         )
-    return text.replace("\r\n", "\n")
+    return text
 
 
 def _required_keys() -> list[str]:
@@ -298,7 +298,7 @@ _MESSAGES = {
 def _describe_faults(
     error: ValidationError, data: dict[str, Any], origins: Mapping[KeyPath, str], fallback: str
 ) -> list[str]:
-    """Return a line 'where: key: what is wrong; what is allowed' for each fault, in the file's order."""
+    """Return a line 'where: key: what is wrong; what is allowed' for each fault, in the schema's order."""
     found = list(_flatten(error))
     # A mistyped key is one fault, not an unknown key and a missing one.
     meant = set()

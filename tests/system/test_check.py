@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mc.cli import cli
+
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "resting_potential.toml"
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(cli, ["check", str(SCENARIO), *arguments])
+
+
+def test_the_regime_is_printed_for_people():
+    result = run()
+    assert result.exit_code == 0
+    for fragment in (
+        "A neuron at rest",
+        "Debye length",
+        "GHK potential",
+        "charging time",
+        "largest safe time step",
+    ):
+        assert fragment in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_warnings_come_last_and_on_stderr():
+    result = run("--set", "simulation.time_step=6 ns", "--set", "geometry.area=0.001 um^2")
+    assert "warning: time step 6 ns: too long for" in result.stderr
+    assert "warning: one ion moves the potential by 16 mV" in result.stderr
+    assert "warning" not in result.stdout
+    assert result.output.rstrip().splitlines()[-1].startswith("warning: ")
+
+
+def test_json_holds_the_same_numbers():
+    result = run("--json")
+    regime = json.loads(result.stdout)
+    assert regime["ghk_potential_mV"] == pytest.approx(-70, abs=3)
+    assert regime["elementary_voltage_step_mV"] == pytest.approx(0.801, abs=1e-3)
+    assert regime["capacitance_noise_mV"] == pytest.approx(4.63, abs=0.01)
+    assert regime["steps"] == round(20_000 / regime["time_step_ns"])
+    assert regime["ions"] == sum(
+        species["ions_inside"] + species["ions_outside"] for species in regime["species"].values()
+    )
+    charge = {
+        side: sum(species["valence"] * species[f"ions_{side}"] for species in regime["species"].values())
+        for side in ("inside", "outside")
+    }
+    assert charge == {"inside": 0, "outside": 0}
+    assert regime["refusals"] == []
+
+
+def test_json_is_strict_where_potentials_are_infinite():
+    result = run("--json", "--set", "inside.Ca=0 mM")
+    regime = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(name))
+    assert regime["species"]["Ca"]["nernst_potential_mV"] is None
+
+
+def test_overrides_change_the_regime():
+    assert (
+        json.loads(run("--json", "--set", "inside.K=100 mM").stdout)["species"]["K"]["ions_inside"] == 30111
+    )
+
+
+def test_a_refusal_is_printed_after_the_regime():
+    result = run("--set", "simulation.time_step=100 ns", "--set", "recording.interval=1 us")
+    assert result.exit_code == 2
+    assert "Debye length" in result.stdout
+    assert "error: simulation.time_step: 100 ns is too long" in result.stderr
+
+
+def test_automatic_time_step_says_so():
+    assert "chosen automatically" in run("--set", "simulation.time_step=auto").stdout
+
+
+def test_an_unknown_option_exits_with_status_2():
+    assert run("--bogus").exit_code == 2
+
+
+def test_help_lists_the_commands_without_importing_them():
+    code = (
+        "import sys; sys.argv = ['ionmc', '--help']\n"
+        "from mc.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'numba', 'matplotlib', 'pint', 'pydantic', 'h5py', 'rich'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for name in ("run", "check", "plot", "theory"):
+        assert f"  {name} " in result.stdout
+
+
+def test_help_is_quick():
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "mc", "--help"], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.3

@@ -1,0 +1,185 @@
+import math
+
+import pytest
+
+from mc import theory
+from mc.errors import ScenarioError, StabilityError
+from mc.scenario import advice as advice_module
+from mc.scenario.advice import (
+    advise,
+    entry_velocities,
+    largest_time_step,
+    resolve_grid_spacing,
+    resolve_time_step,
+)
+from mc.scenario.composition import compose
+
+WIDE = ("geometry.inside_length=40 nm", "geometry.outside_length=40 nm")
+
+
+def test_patch_scales(read):
+    advice = advise(read())
+    capacitance = 6.2415e-5 * 10_000
+    assert advice.elementary_voltage_step == pytest.approx(1 / capacitance, rel=1e-4)
+    assert advice.capacitance_noise == pytest.approx(math.sqrt(26.727 / capacitance), rel=1e-4)
+
+
+def test_debye_length_of_a_physiological_solution(read):
+    advice = advise(read())
+    assert advice.debye_length_inside == pytest.approx(0.80, abs=0.03)
+    assert 0.2 < advice.dielectric_relaxation_time_outside < 0.5
+
+
+def test_expected_potential_is_nernst_with_one_permeant_ion(read):
+    advice = advise(read())
+    assert advice.ghk_potential == pytest.approx(float(theory.nernst_potential(1, 140, 5, 310.15)))
+
+
+def test_expected_potential_weighs_channels_by_their_open_probability(read):
+    sodium = 'channels=[{name="K", count=100, permeability={K="0.03 nm^3/ns"}}, %s]'
+    gate = 'gating={states=["c","o"], open=["o"], rates={"c->o"="1 /us", "o->c"="3 /us"}}'
+    gated = sodium % ('{name="Na", count=40, permeability={Na="0.01 nm^3/ns"}, ' + gate + "}")
+    potential = theory.ghk_potential(
+        {"K": 3.0, "Na": 0.1}, {"K": 140, "Na": 0}, {"K": 5, "Na": 145}, {"K": 1, "Na": 1}, 310.15
+    )
+    assert advise(read(gated)).ghk_potential == pytest.approx(float(potential))
+
+
+def test_pumps_hyperpolarise(read):
+    advice = advise(read("inside.Na=12 mM", "pumps.0.acceleration=1e4"))
+    cycles = 5 * 1e-7 * 1e4 * (12 / 22) ** 3 * (5 / 6.5) ** 2
+    assert advice.pump_current == pytest.approx(cycles)
+    assert advice.ghk_potential_with_pumps < advice.ghk_potential
+
+
+def test_charging_time_is_capacitance_over_slope_conductance(read):
+    """K at its Nernst potential: g = dI/dV of the GHK current there, by its analytic derivative."""
+    advice = advise(read("pumps=[]"))
+    thermal = 26.7267
+    v = advice.ghk_potential / thermal
+    density = 6.02214e-4
+    conductance = 3.7 * 140 * density * v / -math.expm1(-v) / thermal
+    assert advice.charging_time == pytest.approx(6.2415e-5 * 10_000 / conductance, rel=1e-3)
+
+
+def test_without_channels_there_is_no_potential(read):
+    advice = advise(read("channels=[]", "pumps=[]"))
+    assert advice.ghk_potential is None
+    assert advice.charging_time is None
+
+
+def test_entry_velocity_in_zero_field_times_the_factor_at_150_mv(read):
+    velocity = entry_velocities(read())["K"]
+    zero_field = 100 * 0.037 * 4 / (0.3 * 10_000)
+    drift = 150 / 26.7267 * 0.3 / 4
+    assert velocity == pytest.approx(zero_field * drift / (1 - math.exp(-drift)), rel=1e-5)
+
+
+def test_results_do_not_depend_on_how_channels_are_split_into_types(read):
+    split = (
+        'channels=[{name="a", count=60, permeability={K="0.037 nm^3/ns"}}, '
+        '{name="b", count=40, permeability={K="0.037 nm^3/ns"}}]'
+    )
+    assert entry_velocities(read(split))["K"] == pytest.approx(entry_velocities(read())["K"])
+
+
+def test_automatic_time_step_is_one_nanosecond_where_nothing_forbids(read):
+    assert resolve_time_step(read("simulation.time_step=auto", *WIDE)) == 1.0
+
+
+@pytest.mark.parametrize("count", [3000, 10_000, 20_000])
+def test_automatic_time_step_is_one_two_or_five_and_never_warned_about(read, count):
+    scenario = read("simulation.time_step=auto", f"channels.0.count={count}")
+    time_step = resolve_time_step(scenario)
+    digit = time_step / 10 ** math.floor(math.log10(time_step) + 1e-9)
+    assert round(digit, 9) in (1, 2, 5)
+    advice = advise(scenario)
+    assert time_step < advice.largest_safe_time_step
+    assert not any("time step" in warning for warning in advice.warnings)
+
+
+def test_automatic_time_step_shrinks_with_fast_gates_and_pumps(read):
+    gate = 'channels.0.gating={states=["c","o"], open=["o"], rates={"c->o"="0.5 /ns", "o->c"="1 /us"}}'
+    assert resolve_time_step(read("simulation.time_step=auto", gate)) == 0.1
+    fast_pump = "pumps.0.acceleration=1e7"
+    assert resolve_time_step(read("simulation.time_step=auto", fast_pump)) == 0.05
+
+
+def test_a_step_too_long_for_the_open_area_is_refused_with_the_longest_that_works(read):
+    crowded = (*WIDE, "channels.0.count=3000", "channels.0.pore.diffusion_coefficient=10 um^2/ms")
+    longest = largest_time_step(read(*crowded)).possible
+    velocity = entry_velocities(read(*crowded))["K"]
+    assert velocity * math.sqrt(longest / 2.53) == pytest.approx(0.6)
+    with pytest.raises(StabilityError) as error:
+        resolve_time_step(read(*crowded, f"simulation.time_step={longest * 1.01} ns"))
+    assert "K entering the open pores" in str(error.value)
+    named = float(str(error.value).split("works at all is ")[1].split()[0])
+    assert resolve_time_step(read(*crowded, f"simulation.time_step={named} ns")) == named
+
+
+def test_a_step_longer_than_half_a_bath_is_refused(read):
+    with pytest.raises(StabilityError, match="step length of Cl in a bath of 20 nm"):
+        resolve_time_step(read("simulation.time_step=20 ns"))
+
+
+def test_a_long_step_is_warned_about_with_the_safe_one(read):
+    warnings = advise(read("simulation.time_step=5 ns")).warnings
+    assert any("time step 5 ns: too long for step length of Cl" in warning for warning in warnings)
+
+
+def test_advice_on_an_impossible_step_still_describes_the_regime(read):
+    advice = advise(read("simulation.time_step=20 ns"))
+    assert advice.n_steps == 100
+    assert isinstance(advice.refusals[0], StabilityError)
+    with pytest.raises(StabilityError):
+        advice.raise_refusals()
+
+
+def test_pores_that_cover_the_membrane_are_refused(read):
+    crowded = advise(read("channels.0.count=100000", "simulation.time_step=auto"))
+    assert any("of the membrane" in str(refusal) for refusal in crowded.refusals)
+    assert any("of the membrane" in warning for warning in advise(read("channels.0.count=5000")).warnings)
+
+
+def test_a_tiny_patch_is_warned_about(read):
+    warnings = advise(read("geometry.area=1000 nm^2", "channels.0.count=5")).warnings
+    assert any("moves the potential by 16" in warning for warning in warnings)
+    assert any("thermal noise" in warning for warning in warnings)
+
+
+def test_a_permeant_species_with_few_ions_is_named(read):
+    warnings = advise(read("inside.K=0.01 mM", "inside.Na=140 mM")).warnings
+    assert any(warning.startswith("1 ions of K inside (0.01 mM)") for warning in warnings)
+
+
+def test_an_impermeant_species_may_be_rare(read):
+    assert not any("Ca" in warning for warning in advise(read("inside.Ca=1 nM")).warnings)
+
+
+def test_a_run_too_short_to_charge_is_warned_about(read):
+    warnings = advise(read("channels.0.count=1")).warnings
+    assert any("rest will not be reached" in warning for warning in warnings)
+
+
+def test_memory_beyond_the_machine_is_refused(read, monkeypatch):
+    scenario = read()
+    monkeypatch.setattr(advice_module, "machine_memory", lambda: 1e6)
+    with pytest.raises(ScenarioError, match="GB of memory, this machine has"):
+        advise(scenario).raise_refusals()
+
+
+def test_grid_is_a_quarter_of_the_debye_length_within_bounds(read):
+    def spacing(*overrides):
+        scenario = read(*overrides)
+        return resolve_grid_spacing(scenario, compose(scenario))
+
+    assert spacing() == pytest.approx(advise(read()).debye_length_outside / 4)
+    assert spacing("geometry.outside_length=1 um") == 1.0
+    assert spacing("geometry.grid_spacing=0.1 nm") == 0.1
+    dilute = ('inside={K="0.1 mM"}', 'outside={K="0.1 mM"}', "pumps=[]")
+    assert spacing(*dilute) == 3.0
+
+
+def test_run_time_follows_ions_and_steps(read):
+    advice = advise(read())
+    assert advice.run_seconds == pytest.approx(advice.n_ions * 4000 / advice_module.ASSUMED_SPEED)

@@ -1,0 +1,171 @@
+import math
+
+import pytest
+from pydantic import BaseModel
+
+from mc.errors import ScenarioError
+from mc.scenario.schema import Gating, Model, Scenario, make_known_species
+
+GATE = "channels.0.gating="
+
+
+def test_known_ions_have_their_tabulated_diffusion_coefficients():
+    cold, warm = make_known_species(298.15), make_known_species(310.15)
+    for name, at_25, at_37 in (
+        ("K", 1.957, 2.53),
+        ("Na", 1.334, 1.77),
+        ("Cl", 2.032, 2.64),
+        ("Ca", 0.792, 1.05),
+    ):
+        assert cold[name].diffusion_coefficient == pytest.approx(at_25, rel=1e-12)
+        assert warm[name].diffusion_coefficient == pytest.approx(at_37, rel=1e-12)
+
+
+def test_diffusion_coefficients_follow_an_arrhenius_law():
+    inverse = [1 / temperature for temperature in (290.0, 300.0, 330.0)]
+    logs = [math.log(make_known_species(1 / x)["Na"].diffusion_coefficient) for x in inverse]
+    slopes = [(logs[i + 1] - logs[i]) / (inverse[i + 1] - inverse[i]) for i in (0, 1)]
+    assert slopes[0] == pytest.approx(slopes[1], rel=1e-9)
+    assert slopes[0] < 0
+
+
+def test_species_follow_the_temperature_of_the_scenario(read):
+    assert read().species["K"].diffusion_coefficient == pytest.approx(2.53)
+    assert read("simulation.temperature=25 degC").species["K"].diffusion_coefficient == pytest.approx(1.957)
+
+
+def test_species_hold_known_ones_own_ones_and_the_anion(read):
+    scenario = read("species.Mg.valence=2", "species.Mg.diffusion_coefficient=0.71 um^2/ms", "inside.Mg=1 mM")
+    assert set(scenario.species) == {"K", "Na", "Cl", "Ca", "Mg", "A"}
+    assert scenario.species["Mg"].valence == 2
+    assert scenario.species["A"].valence == -1
+    assert scenario.species["A"].diffusion_coefficient == 1.0
+
+
+def test_a_known_species_can_be_redefined(read):
+    scenario = read("species.K.valence=1", "species.K.diffusion_coefficient=3 um^2/ms")
+    assert scenario.species["K"].diffusion_coefficient == 3.0
+
+
+def test_conductance_becomes_permeability(read):
+    """A 20 pS channel in symmetric 150 mM has 0.0369 nm3/ns at 37 degC."""
+    channel = read(
+        'channels.0={name="K leak", count=1, conductance="20 pS", concentration="150 mM", '
+        "selectivity={K=2.0, Na=0.04}}"
+    ).channels[0]
+    assert channel.permeability["K"] == pytest.approx(0.0369, rel=2e-3)
+    assert channel.permeability["Na"] == pytest.approx(0.02 * channel.permeability["K"])
+    assert channel.conductance is None
+    assert channel.selectivity == {}
+
+
+def test_conductance_of_a_divalent_ion_needs_a_quarter_of_the_permeability(read):
+    def permeability(name):
+        channel = (
+            'channels.0={name="x", count=1, conductance="20 pS", concentration="150 mM", '
+            f"selectivity={{{name}=1.0}}}}"
+        )
+        return read("outside.Ca=1 mM", channel).channels[0].permeability[name]
+
+    assert permeability("K") == pytest.approx(4 * permeability("Ca"))
+
+
+def test_pumps_are_sodium_potassium_pumps_by_default(read):
+    pump = read().pumps[0]
+    assert (pump.outward, pump.inward) == ({"Na": 3}, {"K": 2})
+    assert pump.half_saturation == {"Na": 10.0, "K": 1.5}
+    assert pump.acceleration == 1.0
+    assert pump.turnover == pytest.approx(1e-7)
+
+
+def test_half_saturation_of_the_default_pump_can_be_changed_alone(read):
+    pump = read("pumps.0.half_saturation.K=2 mM").pumps[0]
+    assert (pump.outward, pump.half_saturation) == ({"Na": 3}, {"Na": 10.0, "K": 2.0})
+
+
+def test_recording_intervals_follow_the_duration(read):
+    recording = read().recording
+    assert (recording.interval, recording.profile_interval, recording.positions_interval) == (
+        2.0,
+        10.0,
+        100.0,
+    )
+    assert read("recording.interval=50 ns").recording.profile_interval == 50.0
+    assert read("simulation.duration=100 ns").recording.interval == 0.5
+
+
+def test_open_probability_of_a_two_state_channel(read):
+    gate = 'states=["c","o"], open=["o"], rates={"c->o"="2 /us", "o -> c"="0.5 /us"}'
+    channel = read(f"{GATE}{{{gate}}}").channels[0]
+    assert channel.gating.rates == {"c->o": 2e-3, "o->c": 5e-4}
+    assert channel.open_probability() == pytest.approx(0.8)
+    assert channel.gating.rate_matrix().tolist() == [[0, 2e-3], [5e-4, 0]]
+
+
+def test_a_channel_without_gating_is_open(read):
+    assert read().channels[0].open_probability() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("gate", "fragment"),
+    [
+        ('states=["c","o"], open=["o"], rates={"c->x"="1 /us"}', '"x" is not a state'),
+        ('states=["c","o"], open=["oo"], rates={"c->o"="1 /us"}', 'did you mean "o"?'),
+        ('states=["c","o"], open=[], rates={"c->o"="1 /us"}', "at least 1"),
+        ('states=["c","o"], open=["o"], rates={"c->o"="-1 /us"}', "must not be negative"),
+        ('states=["c","o"], open=["o"], rates={}', "no transition with a rate above zero"),
+        ('states=["c","o"], open=["o"], rates={"c->o"="0 /us"}', "no transition with a rate above zero"),
+        ('states=["c","o"], open=["o"], rates={"o->c"="1 /us"}', "can never be reached"),
+        ('states=["c","o"], open=["o"], rates={"o->c"="1 /us"}, initial="c"', "can never be reached"),
+        ('states=["c","o"], open=["o"], rates={"c->o"="1 /us"}, initial="x"', '"x" is not a state'),
+        ('states=["c","c","o"], open=["o"], rates={"c->o"="1 /us"}', "named twice"),
+        ('states=["c","o"], open=["o"], rates={"c-o"="1 /us"}', 'is written "from->to"'),
+        ('states=["c","o"], open=["o"], rates={"c->c"="1 /us"}', "two different states"),
+        (
+            'states=["a","b","o"], open=["o"], rates={"o->a"="1 /us", "o->b"="1 /us"}, initial="o"',
+            "cannot reach each other",
+        ),
+    ],
+)
+def test_impossible_gating_is_refused(read, gate, fragment):
+    with pytest.raises(ScenarioError) as error:
+        read(f"{GATE}{{{gate}}}")
+    assert fragment in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_an_open_state_that_is_only_left_is_fine_as_the_initial_one(read):
+    gate = 'states=["o","c"], open=["o"], rates={"o->c"="1 /us"}, initial="o"'
+    assert read(f"{GATE}{{{gate}}}").channels[0].open_probability() == 0.0
+
+
+def test_a_scenario_survives_json_exactly(read):
+    scenario = read(
+        "simulation.temperature=25 degC",
+        'channels.0={name="x", count=1, conductance="20 pS", concentration="150 mM", selectivity={K=1.0}}',
+    )
+    again = Scenario.from_json(scenario.to_json())
+    assert again.model_dump() == scenario.model_dump()
+    assert again.source is None
+
+
+def test_automatic_time_step_survives_json(read):
+    scenario = read("simulation.time_step=auto")
+    assert Scenario.from_json(scenario.to_json()).simulation.time_step == "auto"
+
+
+def test_models_cannot_be_changed(read):
+    with pytest.raises(ValueError, match="frozen"):
+        read().simulation.duration = 5.0
+
+
+def _all_models(model: type[BaseModel]) -> set[type[BaseModel]]:
+    return {model}.union(*(_all_models(child) for child in model.__subclasses__()))
+
+
+def test_every_field_of_every_model_has_a_sentence_of_description():
+    models = _all_models(Model)
+    assert Gating in models
+    for model in models:
+        for name, field in model.model_fields.items():
+            assert (field.description or "").endswith("."), f"{model.__name__}.{name}"
