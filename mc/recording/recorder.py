@@ -6,6 +6,8 @@ import io
 import json
 import os
 import platform
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,7 +67,7 @@ class Recorder:
             raise RecordingError(
                 f"{self.path} exists already: give --overwrite to replace it, or another --output folder"
             )
-        with _explaining_os_errors(self.path):
+        with _deferring_interrupts(), _explaining_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A new file rather than a truncated one, so that who still reads the old run is not disturbed.
             self.path.unlink(missing_ok=True)
@@ -115,7 +117,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Append all that has gathered and hand it to the operating system, where it survives a kill."""
-        with _explaining_os_errors(self.path):
+        with _deferring_interrupts(), _explaining_os_errors(self.path):
             for path, blocks in self._buffers.items():
                 if not blocks:
                     continue
@@ -135,17 +137,21 @@ class Recorder:
         if self._finished:
             return
         self._finished = True
-        try:
-            self.flush()
-            attributes = self._file["metadata"].attrs
-            attributes["finished"] = stop_reason == COMPLETED
-            attributes["stop_reason"] = stop_reason
-            attributes["wall_seconds"] = float(wall_seconds)
-        finally:
-            with _explaining_os_errors(self.path):
-                self._file.close()
-                self._disk.close()
-                self._disk.raise_error()
+        with _deferring_interrupts():
+            try:
+                self.flush()
+                attributes = self._file["metadata"].attrs
+                attributes["finished"] = stop_reason == COMPLETED
+                attributes["stop_reason"] = stop_reason
+                attributes["wall_seconds"] = float(wall_seconds)
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        with _explaining_os_errors(self.path):
+            self._file.close()
+            self._disk.close()
+            self._disk.raise_error()
 
     def __enter__(self) -> Self:
         return self
@@ -358,3 +364,19 @@ def _explaining_os_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error}. Is the disk full, or the folder write-protected? "
             "Free some space or give another --output folder"
         ) from error
+
+
+@contextmanager
+def _deferring_interrupts() -> Iterator[None]:
+    """Let Ctrl-C wait until a block is written: an exception out of `_ForgivingFile` would break HDF5."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous if previous is not None else signal.SIG_DFL)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)

@@ -84,6 +84,26 @@ def test_a_run_that_breaks_off_says_why(tmp_path, error, reason):
         assert not file["metadata"].attrs["finished"]
 
 
+def test_an_interrupt_waits_until_the_block_is_written(tmp_path, monkeypatch):
+    concatenate = np.concatenate
+
+    def interrupted_concatenate(blocks):
+        signal.raise_signal(signal.SIGINT)
+        return concatenate(blocks)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), _recorder_without_flush(tmp_path) as recorder:
+        for step in range(3):
+            recorder.record_series(step, step * 0.5, np.zeros(len(recorder.columns)))
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "concatenate", interrupted_concatenate)
+            recorder.flush()
+    recording = Recording(tmp_path)
+    assert len(recording.time) == len(recording.values) == 3
+    assert recording.stop_reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_an_existing_file_is_refused_unless_overwrite(tmp_path):
     path = tmp_path / "run.h5"
     path.write_text("precious")
