@@ -16,8 +16,11 @@ from mc.scenario.schema import Scenario
 ASSUMED_SPEED = 3e8
 """Ion-steps per second of the brownian engine on two cores, for the estimated run time."""
 
-_BYTES_PER_ION = 24
-_BYTES_PER_CELL = 400
+_BYTES_PER_ION = 40
+"""Most of it only while the ions are placed, and while their positions are recorded."""
+
+_BYTES_PER_CELL = 1000
+_BYTES_PER_PROTEIN = 100
 _LARGEST_POTENTIAL = 150.0
 """mV; entry into pores is judged at this potential, which no resting cell exceeds."""
 
@@ -178,9 +181,9 @@ def resolve_time_step(scenario: Scenario) -> float:
     limit = largest_time_step(scenario)
     if simulation.time_step > limit.possible:
         raise StabilityError(
-            f"simulation.time_step: {simulation.time_step:g} ns is too long ({limit.cause}); the longest "
-            f"that works at all is {_floor_digits(limit.possible):g} ns, the longest safe one "
-            f"{_floor_digits(largest_safe_time_step(scenario).safe):g} ns"
+            f"{scenario.locate('simulation', 'time_step')}: {simulation.time_step:g} ns is too long "
+            f"({limit.cause}); the longest that works at all is {_floor_digits(limit.possible):g} ns, "
+            f"the longest safe one {_floor_digits(largest_safe_time_step(scenario).safe):g} ns"
         )
     return simulation.time_step
 
@@ -205,14 +208,14 @@ def _floor_digits(number: float) -> float:
 def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
     """Return the size in nm of a cell of the field's grid.
 
-    By default a quarter of the shorter Debye length, with 10 to 1000 cells on the longer side.
+    By default a quarter of the shorter Debye length, with at least 40 cells on the shorter side and at most
+    1000 on the longer.
     """
     geometry = scenario.geometry
     if geometry.grid_spacing is not None:
         return geometry.grid_spacing
-    longest = max(geometry.inside_length, geometry.outside_length)
-    shortest_debye = min(_debye_lengths(scenario, composition))
-    return min(max(shortest_debye / 4, longest / 1000), longest / 10)
+    lengths = (geometry.inside_length, geometry.outside_length)
+    return max(min(*_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
 
 
 # --- the regime ---
@@ -261,6 +264,13 @@ def advise(scenario: Scenario) -> Advice:
             f"grid cells of {grid_spacing:.3g} nm are wider than the Debye length, "
             f"{min(debye_lengths):.3g} nm: the double layers are not resolved"
         )
+    for side, debye_length in zip(("inside", "outside"), debye_lengths, strict=True):
+        length = getattr(geometry, f"{side}_length")
+        if length < 10 * debye_length:
+            warnings.append(
+                f"the bath {side}, {length:g} nm, is shorter than ten Debye lengths of {debye_length:.3g} "
+                "nm: the electrode there reads no bulk"
+            )
     fastest = float(composition.diffusion_coefficients.max())
     resolving = min(debye_lengths) ** 2 / (4 * fastest)
     if time_step > resolving:
@@ -296,13 +306,17 @@ def advise(scenario: Scenario) -> Advice:
             )
         warnings += _judge_run_down(scenario, composition, rest)
 
-    memory = composition.n_ions * _BYTES_PER_ION + n_cells * _BYTES_PER_CELL
+    n_proteins = sum(channel.count for channel in scenario.channels) + sum(
+        pump.count for pump in scenario.pumps
+    )
+    memory = composition.n_ions * _BYTES_PER_ION + n_cells * _BYTES_PER_CELL + n_proteins * _BYTES_PER_PROTEIN
     available = machine_memory()
     if available is not None and memory > available:
         refusals.append(
             ScenarioError(
-                f"geometry: {composition.n_ions:.3g} ions need {memory / 1e9:.3g} GB of memory, this machine "
-                f"has {available / 1e9:.3g} GB; reduce area, inside_length or outside_length"
+                f"{scenario.locate('geometry', 'area')}: {composition.n_ions:.3g} ions need "
+                f"{memory / 1e9:.3g} GB of memory, this machine has {available / 1e9:.3g} GB; "
+                "reduce area, inside_length or outside_length"
             )
         )
     elif available is not None and memory > available / 2:
@@ -524,7 +538,7 @@ def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError
     text = f"the open pores cover {open_area / area:.1%} of the membrane"
     if open_area >= area:
         remedy = "take fewer channels, a larger area or a larger pore.diffusion_coefficient"
-        return [], [StabilityError(f"channels: {text}, more than there is; {remedy}")]
+        return [], [StabilityError(f"{scenario.locate('channels')}: {text}, more than there is; {remedy}")]
     return ([f"{text}: pores no longer act alone"] if open_area > 0.05 * area else []), []
 
 

@@ -58,8 +58,9 @@ def compose(scenario: Scenario) -> Composition:
     n_ions = sum(counts_inside) + sum(counts_outside)
     if n_ions > MOST_IONS:
         raise ScenarioError(
-            f"geometry: {n_ions:.2g} ions fill the box, more than fit into memory and can be numbered "
-            f"({MOST_IONS:.2g}); reduce area, inside_length, outside_length or the concentrations"
+            f"{scenario.locate('geometry', 'area')}: {n_ions:.2g} ions fill the box, more than fit into "
+            f"memory and can be numbered ({MOST_IONS:.2g}); reduce area, inside_length, outside_length "
+            "or the concentrations"
         )
     species = [scenario.species[name] for name in names]
     return Composition(
@@ -95,8 +96,9 @@ def _fill_side(scenario: Scenario, side: str, names: list[str], volume: float) -
         charge = _undo_rounding(counts, valences, charge)
     if charge < 0:
         raise ScenarioError(
-            f"{side}: more negative than positive charge, by {surplus:.4g} mM or {-charge} e; the program "
-            f"adds only anions: add {surplus:.4g} mM of a monovalent cation, or take away as much of an anion"
+            f"{scenario.locate(side)}: more negative than positive charge, by {surplus:.4g} mM or "
+            f"{-charge} e; the program adds only anions: add {surplus:.4g} mM of a monovalent "
+            "cation, or take away as much of an anion"
         )
     return [counts[name] for name in names], charge
 

@@ -53,7 +53,7 @@ def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str]
         faults += _describe_faults(error, data, origins, str(path))
     if faults:
         raise ScenarioError("\n".join(faults))
-    scenario._source = ScenarioSource(path=path, text=text, overrides=tuple(overrides))
+    scenario._source = ScenarioSource(path, text, tuple(overrides), origins)
     return scenario
 
 

@@ -527,6 +527,8 @@ class ScenarioSource:
     path: Path
     text: str
     overrides: tuple[str, ...]
+    origins: Mapping[tuple[str | int, ...], str]
+    """Where each key stands: "file:line", or the override that set it."""
 
 
 class Scenario(Model):
@@ -565,6 +567,16 @@ class Scenario(Model):
     def source(self) -> ScenarioSource | None:
         """The file this was read from; None for a scenario made otherwise."""
         return self._source
+
+    def locate(self, *path: str) -> str:
+        """Return "file:line: key" for a message about a key, without file and line where there is no file."""
+        key = ".".join(path)
+        if self._source is None:
+            return key
+        origins = self._source.origins
+        known = (path[:length] for length in range(len(path), 0, -1) if path[:length] in origins)
+        nearest = next(known, None)
+        return f"{self._source.path if nearest is None else origins[nearest]}: {key}"
 
     @field_validator("species")
     @classmethod
@@ -612,6 +624,10 @@ class Scenario(Model):
         for i, channel in enumerate(channels):
             key = "permeability" if channel.permeability else "selectivity"
             faults += _find_absent_species(getattr(channel, key), (i, key), info)
+            membrane, depth = info.data.get("membrane"), channel.pore.mouth_depth
+            if membrane is not None and depth >= membrane.thickness / 2:
+                message = f"{depth:g} nm must be less than half of the membrane's {membrane.thickness:g} nm"
+                faults.append(Fault((i, "pore", "mouth_depth"), message))
         _raise_faults(faults)
         species, simulation = info.data.get("species"), info.data.get("simulation")
         if species is None or simulation is None:

@@ -72,7 +72,7 @@ def test_a_refusal_is_printed_after_the_regime():
     result = run("--set", "simulation.time_step=100 ns", "--set", "recording.interval=1 us")
     assert result.exit_code == 2
     assert "Debye length" in result.stdout
-    assert "error: simulation.time_step: 100 ns is too long" in result.stderr
+    assert "simulation.time_step: 100 ns is too long" in result.stderr
 
 
 def test_automatic_time_step_says_so():

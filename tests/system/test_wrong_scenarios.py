@@ -83,6 +83,11 @@ CHANGES = {
         'Kalium = "140 mM"',
         ["inside.Kalium: unknown species", "[species.Kalium]"],
     ),
+    "a mouth deeper than the membrane": (
+        'pore = { diffusion_coefficient = "1 um^2/ms" }',
+        'pore = { mouth_depth = "3 nm" }',
+        ["pore.mouth_depth: 3 nm must be less than half of the membrane's 4 nm"],
+    ),
     "a channel named twice": ('name = "Na leak"', 'name = "K leak"', ["name:", "names must differ"]),
     "a transition from nowhere": (
         '"closed->open" = "4 /us"',
@@ -102,17 +107,17 @@ CHANGES = {
     "a step too long": (
         'inside_length = "25 nm"',
         'inside_length = "3 nm"',
-        ["simulation.time_step: 0.5 ns is too long", "the longest that works at all is 0.42 ns"],
+        [":13: simulation.time_step: 0.5 ns is too long", "the longest that works at all is 0.42 ns"],
     ),
     "a charged box": (
         'Cl = "10 mM"',
         'Cl = "160 mM"',
-        ["inside: more negative than positive charge", "by 8 mM", "add 8 mM of a monovalent cation"],
+        [":28: inside: more negative than positive charge", "by 8 mM", "add 8 mM of a monovalent cation"],
     ),
     "1e15 ions": (
         'area = "0.02 um^2"',
         'area = "1e8 um^2"',
-        ["geometry:", "ions fill the box", "more than fit into memory", "reduce area"],
+        [":19: geometry.area:", "ions fill the box", "more than fit into memory", "reduce area"],
     ),
     "an unclosed string": ('K = "140 mM"', 'K = "140 mM', ["not valid TOML"]),
     "a key given twice": ("seed = 1", "seed = 1\nseed = 2", ["not valid TOML"]),
