@@ -65,6 +65,9 @@ _UNIT = re.compile(r"(?:[A-Za-zµμΩÅ°_ */().]|(?:\^|\*\*)\s*-?[1-9](?![0-9])
 _SUPERSCRIPTS = str.maketrans({"²": "^2", "³": "^3", "·": "*", "−": "-"})
 _LONGEST_UNIT = 60
 
+_SMALLEST, _LARGEST = 1e-30, 1e30
+"""Internal numbers beyond these are slips of the pen, and would overflow later in products and squares."""
+
 
 @cache
 def _registry() -> Any:
@@ -137,6 +140,8 @@ def parse_quantity(text: object, dimension: str) -> float:
     value = float(_registry().Quantity(number, unit).to(wanted.internal_unit).magnitude)
     if not math.isfinite(value):
         raise QuantityError(f'{expected}, found "{text}", which is not a finite number')
+    if value != 0 and not _SMALLEST < abs(value) < _LARGEST:
+        raise QuantityError(f'{expected}, found "{text}", which is beyond all measure')
     # Nobody writes more than 15 digits: without this, 1 um^2 would be 999999.9999999999 nm2.
     return float(f"{value:.15g}")
 

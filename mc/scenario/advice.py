@@ -36,6 +36,9 @@ _COMFORTABLE_EVENT, _SAFE_EVENT = 0.05, 0.1
 _LONGEST_AUTOMATIC_STEP = 1.0
 """ns."""
 
+_MOST_STEPS = 2**32 - 1
+"""Random numbers are drawn by a 32-bit number of the step."""
+
 
 @dataclass(frozen=True)
 class TimeStepLimit:
@@ -244,6 +247,13 @@ def advise(scenario: Scenario) -> Advice:
         refusals.append(error)
         time_step = float(simulation.time_step)
     n_steps = max(1, round(simulation.duration / time_step))
+    if n_steps > _MOST_STEPS:
+        refusals.append(
+            StabilityError(
+                f"{scenario.locate('simulation', 'duration')}: {n_steps:.3g} steps of {time_step:g} ns are more "
+                f"than can be numbered ({_MOST_STEPS:.3g}); shorten the duration"
+            )
+        )
     warnings += _judge_time_step(limits, time_step)
 
     debye_lengths = _debye_lengths(scenario, composition)

@@ -79,6 +79,8 @@ def test_wrong_dimension_says_what_was_expected_and_found():
         (float("nan"), "concentration", "not a finite number"),
         (float("inf"), "time", "not a finite number"),
         ("1e400 nm", "length", "not a finite number"),
+        ("1e300 nm", "length", "beyond all measure"),
+        ("1e-300 nm", "length", "beyond all measure"),
         (True, "time", "found true"),
         ([5], "time", "found an array"),
         ({}, "time", "found a table"),

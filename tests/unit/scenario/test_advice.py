@@ -186,6 +186,12 @@ def test_grid_is_a_quarter_of_the_debye_length_within_bounds(read):
     assert spacing(*dilute) == 0.5  # at least 40 cells on the shorter side
 
 
+def test_more_steps_than_can_be_numbered_are_refused(read):
+    advice = advise(read("simulation.duration=10 s", "recording.interval=1 s"))
+    with pytest.raises(StabilityError, match=r"2e\+10 steps of 0.5 ns are more than can be numbered"):
+        advice.raise_refusals()
+
+
 def test_run_time_follows_ions_and_steps(read):
     advice = advise(read())
     assert advice.run_seconds == pytest.approx(advice.n_ions * 4000 / advice_module.ASSUMED_SPEED)
