@@ -168,7 +168,7 @@ def _made_up_profiles(
     """Return noisy concentrations (species, cells) with double layers at the membrane, and a potential."""
     x = description.cell_position
     depth = np.where(x < 0, -x, x - THICKNESS)
-    bend = np.where(x < 0, 1, -1) * 0.012 * potential * np.exp(-depth / 0.8)
+    bend = np.where(x < 0, -1, 1) * 0.012 * potential * np.exp(-depth / 0.8)
     bulk = np.where(x < 0, INSIDE[:, None], OUTSIDE[:, None])
     mean_ions = (
         bulk * np.exp(-VALENCE[:, None] * bend / 26.7) * 6.02214076e-4 * AREA * description.cell_width * 20

@@ -17,7 +17,7 @@ from mc.recording.recording import Recording
 NEAR_MEMBRANE = 5.0
 """nm on each side that the close-up shows."""
 
-CLOSE_UP_BIN = 0.5
+DEPTH_BIN = 0.5
 """nm; thin enough for the double layers of 0.8 nm, thick enough for a thousand ions."""
 
 LARGEST_NOISE = 0.025
@@ -57,7 +57,7 @@ def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -
         pad=0.015,
         aspect=12,
     )
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * lowest else (1,)))
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * lowest else (1,)))
     bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.set_label(f"{_labels(recording)[species]} (mM)")
@@ -87,10 +87,12 @@ def plot_concentrations(recording: Recording, ax: Axes | None = None) -> Axes:
     colours = style.ion_colours(recording.species_names)
     style.shade_membrane(ax, recording.thickness)
     for i, species in enumerate(recording.species):
+        colour = colours[species.name]
         for side in _sides(recording):
-            x = recording.profiles.position[side]
-            ax.plot(x, first.concentration[i, side], color=colours[species.name], linestyle=":", linewidth=1)
-            ax.plot(x, last.concentration[i, side], color=colours[species.name], linewidth=1.4)
+            x, _, start = _binned(recording, first.concentration[i], side)
+            _, _, end = _binned(recording, last.concentration[i], side)
+            ax.plot(x, start, color=colour, linestyle=":", linewidth=1.2)
+            ax.plot(x, end, color=colour, linewidth=1.4)
     _key_of_species(recording, ax)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("x (nm)")
@@ -114,18 +116,11 @@ def plot_double_layers(
     n_records = _records_of(recording, profile)
     for i, species in enumerate(recording.species):
         for side in _sides(recording):
-            edges, concentration = bin_depth(
-                recording.profiles.position[side],
-                recording.profiles.cell_width[side],
-                profile.concentration[None, i, side],
-                CLOSE_UP_BIN,
-            )
-            concentration = concentration[:, 0]
-            x = (edges[1:] + edges[:-1]) / 2
+            x, width, concentration = _binned(recording, profile.concentration[i], side)
             depth = np.where(x < 0, -x, x - recording.thickness)
             # The half of the bath that is farther from the membrane stands for its bulk.
             bulk = concentration[depth > depth.max() / 2].mean()
-            volume = recording.attributes["area"] * np.diff(edges).max()
+            volume = recording.attributes["area"] * width.max()
             n_ions = bulk * volume * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * n_records
             if n_ions < LARGEST_NOISE**-2:
                 continue
@@ -207,6 +202,17 @@ def figure_of_potential(recording: Recording) -> Figure:
 def _sides(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     is_inside = recording.profiles.position < 0
     return is_inside, ~is_inside
+
+
+def _binned(
+    recording: Recording, concentration: np.ndarray, side: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return centres and widths in nm and the means of bins of one side's `concentration` (cells,)."""
+    profiles = recording.profiles
+    edges, means = bin_depth(
+        profiles.position[side], profiles.cell_width[side], concentration[None, side], DEPTH_BIN
+    )
+    return (edges[1:] + edges[:-1]) / 2, np.diff(edges), means[:, 0]
 
 
 def _records_of(recording: Recording, profile: MeanProfile) -> int:

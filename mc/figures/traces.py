@@ -53,9 +53,10 @@ def plot_membrane_potential(
     nernst = _permeant_reversal_potentials(recording, window.records)
     _zoom_on(ax, np.concatenate([measured, ghk[np.isfinite(ghk)]]), nernst.values())
     _draw_nernst_lines(recording, ax, nernst)
-    ax.set_xlim(time[0], time[-1])
+    ax.set_xlim(0, time[-1])
     ax.set_xlabel(axis.label)
     ax.set_ylabel("membrane potential (mV)")
+    ax.set_title(_verdict(comparison), loc="left", fontsize=9)
     ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
     style.tidy(ax)
     return ax
@@ -147,6 +148,19 @@ def _mean_label(comparison: PotentialComparison) -> str:
     return f"mean {style.number(mean.mean, 1)} ± {style.number(mean.standard_error, 1)} mV"
 
 
+def _verdict(comparison: PotentialComparison) -> str:
+    """Say how far the mean lies from the prediction, or that there is none."""
+    predicted, distance = comparison.ghk_potential_with_pump, comparison.difference_in_standard_errors
+    if predicted is None or distance is None:
+        return "no channel open: no prediction"
+    side = "above" if distance > 0 else "below"
+    counted = ", pump current counted" if comparison.pump_current else ""
+    return (
+        f"GHK{counted}: {style.number(predicted.mean, 1)} mV; "
+        f"the mean lies {abs(distance):.1f} standard errors {side}"
+    )
+
+
 def _permeant_reversal_potentials(recording: Recording, records: slice) -> dict[str, float]:
     """Return the Nernst potentials of the ions that a channel lets through and that both sides hold."""
     potentials = reversal_potentials(recording, records)
@@ -188,7 +202,7 @@ def _protein_colours(proteins: tuple) -> list[str]:
 def _finish_counts(recording: Recording, ax: Axes) -> None:
     """Label the time axis and write the legend beside the axes."""
     axis = style.time_axis(recording.time[-1])
-    ax.set_xlim(*axis.scale(recording.time[[0, -1]]))
+    ax.set_xlim(0, float(axis.scale(recording.time[-1])))
     ax.set_xlabel(axis.label)
     if ax.lines:
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)

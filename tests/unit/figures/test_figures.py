@@ -41,6 +41,7 @@ def test_the_membrane_potential_stands_beside_its_predictions(recording):
     heights = band.get_paths()[0].vertices[:, 1]
     assert (heights.max() - heights.min()) / 2 == pytest.approx(comparison.capacitance_noise)
     assert ax.get_ylim()[0] < potential.min() < 0 < ax.get_ylim()[1]
+    assert f"{abs(comparison.difference_in_standard_errors):.1f} standard errors" in ax.get_title("left")
     assert ax.get_xlabel() == "time (µs)"
     assert ax.get_ylabel() == "membrane potential (mV)"
 
@@ -104,9 +105,9 @@ def test_the_close_up_shows_the_double_layers(recording):
             by_colour.setdefault(to_hex(one.get_color()).upper(), []).append(one)
     potassium_inside = by_colour[style.BLUE][0].get_ydata()
     sodium_outside = by_colour[style.ORANGE][-1].get_ydata()
-    # A negative cytoplasm draws cations to its face and pushes them away from the outer one.
-    assert potassium_inside[-1] > 1.01
-    assert sodium_outside[0] < 0.99
+    # The charge of a negative cytoplasm lies at its face: cations are missing there, and too many outside.
+    assert potassium_inside[-1] < 0.99
+    assert sodium_outside[0] > 1.01
     assert style.PURPLE not in by_colour or len(by_colour[style.PURPLE]) == 1
 
 
