@@ -250,8 +250,8 @@ def advise(scenario: Scenario) -> Advice:
     if n_steps > _MOST_STEPS:
         refusals.append(
             StabilityError(
-                f"{scenario.locate('simulation', 'duration')}: {n_steps:.3g} steps of {time_step:g} ns are more "
-                f"than can be numbered ({_MOST_STEPS:.3g}); shorten the duration"
+                f"{scenario.locate('simulation', 'duration')}: {n_steps:.3g} steps of {time_step:g} ns "
+                f"are more than can be numbered ({_MOST_STEPS:.3g}); shorten the duration"
             )
         )
     warnings += _judge_time_step(limits, time_step)
