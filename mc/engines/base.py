@@ -1,0 +1,58 @@
+"""What an engine owes the simulation: steps, observations and events. It knows no files and no plots."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The state of a run at one moment. Side and direction axes: cytoplasm first; outward first."""
+
+    step: int
+    membrane_potential: float
+    """Mean potential in the bulk of the cytoplasm minus that of the bath outside, mV: what electrodes read."""
+    charge_separation_potential: float
+    """Charge on the membrane over its capacitance, mV."""
+    field_potential_drop: float
+    """Potential at the inner minus the outer face as the field has it, mV."""
+    ions: NDArray[np.int64]
+    """(species, 2) in the baths."""
+    ions_in_pores: NDArray[np.int64]
+    """(species,)"""
+    bulk_concentrations: NDArray[np.float64]
+    """(species, 2) away from the double layers, mM."""
+    cell_concentrations: NDArray[np.float64]
+    """(species, cells) along x, mM."""
+    potential: NDArray[np.float64]
+    """(nodes,) along x, mV, zero at the far end outside."""
+    positions: NDArray[np.float64]
+    """(ions,) along x, nm; a new array only where asked for."""
+    open_channels: NDArray[np.int64]
+    """(channel types,)"""
+    states: tuple[NDArray[np.int64], ...]
+    """For each channel type, the number of channels in each state."""
+    total_charge: float
+    """In the baths and in pores, e; zero, or the run would have stopped."""
+    crossings: NDArray[np.int64]
+    """(channel types, species, 2) so far."""
+    pump_cycles: NDArray[np.int64]
+    """(pump types,) so far."""
+
+
+class Engine(Protocol):
+    """How one level of description moves matter through time."""
+
+    time_step: float
+    """ns."""
+
+    def advance(self, n_steps: int) -> int:
+        """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
+
+    def observe(self) -> Observation:
+        """Look at the present state without changing it."""
+
+    def drain_events(self) -> dict[str, dict[str, NDArray]]:
+        """Return the events since the last call, by kind (crossings, pumps, gating) and column."""

@@ -1,0 +1,456 @@
+"""The particle engine: a scenario becomes arrays, steps are made, the present is looked at."""
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mc import streams
+from mc.constants import (
+    IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
+    VACUUM_PERMITTIVITY,
+    thermal_potential,
+    water_permittivity,
+)
+from mc.engines.base import Observation
+from mc.engines.brownian import crossing, motion, stepping
+from mc.errors import LedgerError
+from mc.field.deposition import HISTOGRAMS, Sums
+from mc.field.poisson import Grid
+from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
+from mc.membrane.transport import MOST_IONS, PUMP, PUMP_MOVE, PumpMoves, Pumps
+from mc.scenario.advice import resolve_grid_spacing
+from mc.scenario.composition import Composition, compose
+from mc.scenario.schema import Scenario
+from mc.streams import stream_key, uniforms
+from mc.theory import debye_length, stationary_distribution
+
+PORE_STEP = 0.1
+"""Largest standard deviation of a sub-step in a pore, as a share of its length."""
+
+BULK_DEBYE_LENGTHS = 5
+"""The bulk, where electrodes are, begins this far from the membrane."""
+
+SERIAL_IONS = 20_000
+"""Below this many ions one thread is faster than several."""
+
+
+class BrownianEngine:
+    """Single ions in one dimension; see `mc.engines.base.Engine`.
+
+    `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        time_step: float,
+        threads: int | None = None,
+        clamped_potential: float | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.composition = compose(scenario)
+        self.time_step = time_step
+        self.threads = min(threads or numba.config.NUMBA_NUM_THREADS, numba.config.NUMBA_NUM_THREADS)
+        if self.composition.n_ions < SERIAL_IONS:
+            self.threads = 1
+        numba.set_num_threads(self.threads)
+        self.bulk_from = bulk_distances(scenario, self.composition)
+        self.state = make_state(scenario, self.composition, seed, time_step, self.threads, clamped_potential)
+        # With nothing deposited there is no field yet: this look is at the positions as they were placed.
+        stepping.advance(self.state, 0)
+        self.state.sums.counts[:] = self.state.look.counts
+        self.state.sums.weight_sums[:] = self.state.look.weight_sums
+        stepping.advance(self.state, 0)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step[0])
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions."""
+        return self.state.ions.positions.size
+
+    def advance(self, n_steps: int) -> int:
+        """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
+        numba.set_num_threads(self.threads)
+        return stepping.advance(self.state, n_steps)
+
+    def observe(self) -> Observation:
+        """Look at the present state, after the drift that is due, without changing it.
+
+        Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
+        """
+        state, stride, look = self.state, self.state.box.grid.stride, self.state.look
+        bath_counts = look.counts.reshape(-1, 2, stride)
+        ions = bath_counts[:, :, :-1].sum(axis=2)
+        in_pores = self._count_in_pores()
+        self._check_ledger(ions, bath_counts[:, :, -1].sum(axis=1), in_pores)
+        induced, _ = crossing.charge_in_pores(state.pores, state.ions.valences, state.ions.first_ion)
+        charge = float(state.ions.valences @ ions[:, 0]) + induced
+        inner, outer = look.potential[:stride], look.potential[stride:]
+        return Observation(
+            step=self.step,
+            membrane_potential=self._bulk_mean(inner, 0) - self._bulk_mean(outer, 1),
+            charge_separation_potential=charge / state.box.grid.membrane_capacitance,
+            field_potential_drop=float(inner[0] - outer[0]),
+            ions=ions,
+            ions_in_pores=in_pores,
+            bulk_concentrations=self._bulk_concentrations(bath_counts),
+            cell_concentrations=self._along_x(bath_counts[:, :, :-2]) / self._cell_ions_per_millimolar(),
+            potential=np.concatenate([inner[:-1][::-1], outer[:-1]]),
+            positions=self._physical_positions(look.positions),
+            open_channels=state.channels.n_open.copy(),
+            states=self._count_states(),
+            total_charge=float(state.ions.valences @ (ions.sum(axis=1) + in_pores)),
+            crossings=state.pores.crossings.copy(),
+            pump_cycles=state.pumps.cycles.copy(),
+        )
+
+    def drain_events(self) -> dict[str, dict[str, NDArray]]:
+        """Return the events since the last call, by kind (crossings, pumps, gating) and column."""
+        drained = {}
+        for kind, buffer in (
+            ("crossings", self.state.events.crossings),
+            ("gating", self.state.events.transitions),
+            ("pumps", self.state.events.pump_moves),
+        ):
+            rows = buffer.rows[: buffer.n[0]].copy()
+            buffer.n[0] = 0
+            drained[kind] = {name: rows[name] for name in rows.dtype.names}
+            drained[kind].setdefault("time", rows["step"] * self.time_step)
+        return drained
+
+    # --- geometry of what is looked at ---
+
+    def cell_edges(self, side: int) -> NDArray[np.float64]:
+        """Return the edges of the bath cells of one side, as distances from the membrane in nm."""
+        grid = self.state.box.grid
+        edges = np.arange(grid.stride - 1) * grid.spacing
+        return np.minimum(edges, self.state.box.lengths[side])
+
+    def cells_along_x(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return centre and width of each cell, and the position of each node, along x in nm."""
+        inner, outer = self.cell_edges(0), self.cell_edges(1)
+        thickness = self.scenario.membrane.thickness
+        centres = np.concatenate(
+            [-(inner[1:] + inner[:-1])[::-1] / 2, thickness + (outer[1:] + outer[:-1]) / 2]
+        )
+        widths = np.concatenate([np.diff(inner)[::-1], np.diff(outer)])
+        nodes = np.arange(self.state.box.grid.stride - 1) * self.state.box.grid.spacing
+        return centres, widths, np.concatenate([-nodes[::-1], thickness + nodes])
+
+    def _cell_ions_per_millimolar(self) -> NDArray[np.float64]:
+        _, widths, _ = self.cells_along_x()
+        with np.errstate(divide="ignore"):
+            return np.where(
+                widths > 0.0,
+                widths * self.state.box.grid.area * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
+                np.inf,
+            )
+
+    @staticmethod
+    def _along_x(by_side: NDArray) -> NDArray:
+        return np.concatenate([by_side[:, 0, ::-1], by_side[:, 1, :]], axis=1)
+
+    def _bulk_cells(self, side: int) -> slice:
+        spacing = self.state.box.grid.spacing
+        return slice(
+            math.ceil(self.bulk_from[side] / spacing), math.ceil(self.state.box.lengths[side] / spacing)
+        )
+
+    def _bulk_mean(self, node_potential: NDArray[np.float64], side: int) -> float:
+        return float(node_potential[self._bulk_cells(side)].mean())
+
+    def _bulk_concentrations(self, bath_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        concentrations = np.empty(bath_counts.shape[:2])
+        for side in range(2):
+            cells = self._bulk_cells(side)
+            edges = self.cell_edges(side)
+            length = edges[cells.stop] - edges[cells.start]
+            # An ion at the far wall itself is counted in the cell beyond it.
+            ions = bath_counts[:, side, cells.start : cells.stop + 1].sum(axis=1)
+            volume = length * self.state.box.grid.area
+            concentrations[:, side] = ions / volume / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+        return concentrations
+
+    def _physical_positions(self, positions: NDArray[np.float32]) -> NDArray[np.float64]:
+        thickness = self.scenario.membrane.thickness
+        x = np.where(positions > 0, positions + np.float32(thickness), positions)
+        in_pores = self._ions_in_pores()
+        x[in_pores["ion"]] = in_pores["depth"]
+        return x
+
+    def _ions_in_pores(self) -> NDArray:
+        return self.state.pores.table[: self.state.pores.n_ions[0]]
+
+    def _count_in_pores(self) -> NDArray[np.int64]:
+        species = np.searchsorted(self.state.ions.first_ion, self._ions_in_pores()["ion"], side="right") - 1
+        return np.bincount(species, minlength=self.state.ions.valences.size)
+
+    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
+        channels, first = self.state.channels, self.state.pores.first_channel
+        return tuple(
+            np.bincount(
+                channels.chains["state"][first[i] : first[i + 1]],
+                minlength=len(one.gating.states) if one.gating else 1,
+            )
+            for i, one in enumerate(self.scenario.channels)
+        )
+
+    def _check_ledger(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
+        composition = self.composition
+        expected = composition.counts_inside + composition.counts_outside
+        time = self.step * self.time_step
+        if np.any(ions.sum(axis=1) + parked != expected) or np.any(parked != in_pores):
+            raise LedgerError(
+                f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
+                f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()} in the baths and "
+                f"{in_pores.tolist()} in pores"
+            )
+        if not np.isnan(self.state.field.clamped_drop):
+            return
+        pores, box = self.state.pores, self.state.box
+        valences = self.state.ions.valences
+        induced, total = crossing.charge_in_pores(pores, valences, self.state.ions.first_ion)
+        charge = float(valences @ ions.sum(axis=1)) + total
+        drop = (float(valences @ ions[:, 0]) + induced) / box.grid.membrane_capacitance
+        if charge != 0.0 or abs(drop - self.state.field.slab_drop[0]) > 1e-9 * (1.0 + abs(drop)):
+            raise LedgerError(
+                f"charge was lost or made by {time:g} ns: the box holds {charge:g} e; counted charge puts "
+                f"{drop:.9g} mV across the membrane, the field {self.state.field.slab_drop[0]:.9g} mV"
+            )
+
+
+def bulk_distances(scenario: Scenario, composition: Composition) -> tuple[float, float]:
+    """Return how far from the membrane the bulk begins on each side, in nm: past the double layer.
+
+    Several Debye lengths, but at most half of the bath.
+    """
+    distances = []
+    for side in ("inside", "outside"):
+        length = getattr(scenario.geometry, f"{side}_length")
+        counts = getattr(composition, f"counts_{side}")
+        volume = scenario.geometry.area * length
+        concentrations = counts / volume / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+        debye = debye_length(concentrations, composition.valences, scenario.simulation.temperature)
+        distances.append(min(BULK_DEBYE_LENGTHS * float(debye), length / 2))
+    return distances[0], distances[1]
+
+
+def make_state(
+    scenario: Scenario,
+    composition: Composition,
+    seed: int,
+    time_step: float,
+    threads: int,
+    clamped_potential: float | None,
+) -> stepping.State:
+    """Return the arrays of a run at its start: ions uniform in their baths, gates by chance."""
+    geometry, temperature = scenario.geometry, scenario.simulation.temperature
+    lengths = np.array([geometry.inside_length, geometry.outside_length])
+    spacing = resolve_grid_spacing(scenario, composition)
+    # Nodes reach to or past the far walls; one more cell catches an ion exactly at the wall, one the ions in pores.
+    stride = math.ceil(lengths.max() / spacing - 1e-9) + 2
+    grid = Grid(
+        stride=stride,
+        spacing=spacing,
+        area=geometry.area,
+        permittivity=VACUUM_PERMITTIVITY * water_permittivity(temperature),
+        membrane_capacitance=scenario.membrane.capacitance * geometry.area,
+    )
+    box = stepping.Box(
+        time_step=time_step,
+        thermal_potential=thermal_potential(temperature),
+        ions_per_volume=IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
+        lengths=lengths,
+        baths=motion.Baths(np.float32(lengths[0]), np.float32(lengths[1]), np.float32(1.0 / spacing), stride),
+        grid=grid,
+    )
+    n_species = len(composition.names)
+    ions = _make_ions(composition, seed, lengths, time_step, box.thermal_potential)
+    sums = Sums(
+        counts=np.zeros((n_species, 2 * stride), dtype=np.int64),
+        weight_sums=np.zeros((n_species, 2 * stride), dtype=np.int64),
+        inverse_spacing=np.float32(1.0 / spacing),
+        stride=stride,
+    )
+    field = stepping.Field(
+        field=np.zeros(2 * stride),
+        drift=np.zeros((n_species, 2 * stride), dtype=np.float32),
+        node_charges=np.zeros(2 * stride, dtype=np.int64),
+        conductivities=np.zeros(2 * stride),
+        slopes=np.zeros(n_species),
+        slab_drop=np.zeros(1),
+        clamped_drop=np.nan if clamped_potential is None else float(clamped_potential),
+        entry_probabilities=np.zeros((n_species, 2)),
+        thresholds=np.zeros((n_species, 2), dtype=np.uint32),
+    )
+    channels = _make_channels(scenario, seed)
+    pumps = _make_pumps(scenario, composition, seed)
+    return stepping.State(
+        box=box,
+        ions=ions,
+        sums=sums,
+        field=field,
+        pores=_make_pores(scenario, composition, time_step),
+        channels=channels,
+        pumps=pumps,
+        keys=stepping.Keys(*(stream_key(seed, stream) for stream in stepping.STREAMS)),
+        events=_make_events(channels.chains.size, pumps.each.size),
+        scratch=_make_scratch(ions, n_species, stride, threads),
+        look=stepping.Look(
+            positions=np.empty_like(ions.positions),
+            counts=np.zeros_like(sums.counts),
+            weight_sums=np.zeros_like(sums.weight_sums),
+            field=np.zeros(2 * stride),
+            potential=np.zeros(2 * stride),
+        ),
+        step=np.zeros(1, dtype=np.int64),
+    )
+
+
+def _make_ions(
+    composition: Composition, seed: int, lengths: NDArray, time_step: float, thermal: float
+) -> stepping.Ions:
+    counts = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
+    first_ion = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
+    draws = uniforms(stream_key(seed, streams.PLACEMENT), int(first_ion[-1]), 0)
+    side = np.repeat(np.tile([0, 1], len(counts)), counts.ravel())
+    positions = (draws * lengths[side] * np.where(side == 0, -1.0, 1.0)).astype(np.float32)
+    # Rounding to float32 may put an ion onto a face; the sign is what says on which side it is.
+    positions = np.where(
+        np.abs(positions) < motion.NEAREST, np.where(side == 0, -1, 1) * motion.NEAREST, positions
+    )
+    starts, stops, species = [], [], []
+    for i in range(len(counts)):
+        for start in range(first_ion[i], first_ion[i + 1], motion.BLOCK):
+            starts.append(start)
+            stops.append(min(start + motion.BLOCK, first_ion[i + 1]))
+            species.append(i)
+    return stepping.Ions(
+        positions=positions.astype(np.float32),
+        first_ion=first_ion.astype(np.int64),
+        block_start=np.array(starts, dtype=np.int64),
+        block_stop=np.array(stops, dtype=np.int64),
+        block_species=np.array(species, dtype=np.int64),
+        valences=composition.valences.astype(np.int64),
+        diffusion_coefficients=composition.diffusion_coefficients.astype(np.float64),
+        mobile_charges=composition.valences**2 * composition.diffusion_coefficients / thermal,
+        increment_scales=motion.increment_scale(composition.diffusion_coefficients, time_step),
+    )
+
+
+def _make_scratch(ions: stepping.Ions, n_species: int, stride: int, threads: int) -> stepping.Scratch:
+    n_blocks = ions.block_start.size
+    chunks = min(threads, n_blocks)
+    chunk_blocks = np.linspace(0, n_blocks, chunks + 1).astype(np.int64)
+    largest_chunk = int(np.diff(chunk_blocks).max()) * motion.BLOCK
+    return stepping.Scratch(
+        words=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),
+        cells=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),
+        weights=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),
+        displacements=np.zeros((chunks, motion.BLOCK), dtype=np.float32),
+        histograms=np.zeros((chunks, HISTOGRAMS, 2 * stride), dtype=np.uint64),
+        counts=np.zeros((chunks, n_species, 2 * stride), dtype=np.int64),
+        weight_sums=np.zeros((chunks, n_species, 2 * stride), dtype=np.int64),
+        candidates=np.zeros((chunks, largest_chunk), dtype=np.uint32),
+        n_candidates=np.zeros(chunks, dtype=np.int64),
+        chunk_blocks=chunk_blocks,
+    )
+
+
+def _make_channels(scenario: Scenario, seed: int) -> Channels:
+    types = scenario.channels
+    n_states = max((len(one.gating.states) if one.gating else 1 for one in types), default=1)
+    rates = np.zeros((len(types), n_states, n_states))
+    conducts = np.zeros((len(types), n_states), dtype=np.bool_)
+    chains = np.zeros(sum(one.count for one in types), dtype=CHAIN)
+    chains["channel_type"] = np.repeat(np.arange(len(types)), [one.count for one in types])
+    chains["remaining"] = -np.log(uniforms(stream_key(seed, streams.WAITING), chains.size, 0))
+    draws = uniforms(stream_key(seed, streams.INITIAL_STATE), chains.size, 0)
+    for i, one in enumerate(types):
+        if one.gating is None:
+            conducts[i, 0] = True
+            continue
+        states, members = one.gating.states, chains["channel_type"] == i
+        rates[i, : len(states), : len(states)] = one.gating.rate_matrix()
+        conducts[i, : len(states)] = [name in one.gating.open for name in states]
+        if one.gating.initial is not None:
+            chains["state"][members] = states.index(one.gating.initial)
+        else:
+            edges = np.cumsum(stationary_distribution(one.gating.rate_matrix()))
+            chains["state"][members] = np.searchsorted(edges[:-1], draws[members], side="right")
+    chains["is_open"] = conducts[chains["channel_type"], chains["state"]]
+    n_open = np.bincount(chains["channel_type"], weights=chains["is_open"], minlength=len(types))
+    return Channels(
+        chains=chains,
+        rates=rates,
+        leaving_rates=rates.sum(axis=2),
+        conducts=conducts,
+        n_open=n_open.astype(np.int64),
+    )
+
+
+def _make_pores(scenario: Scenario, composition: Composition, time_step: float) -> crossing.Pores:
+    types, thickness = scenario.channels, scenario.membrane.thickness
+    counts = np.array([one.count for one in types], dtype=np.int64)
+    permeability = np.array(
+        [[one.permeability.get(name, 0.0) for name in composition.names] for one in types]
+    ).reshape(len(types), len(composition.names))
+    diffusion = np.array([one.pore.diffusion_coefficient for one in types], dtype=np.float64)
+    substeps = np.ceil(2.0 * diffusion * time_step / (PORE_STEP * thickness) ** 2)
+    return crossing.Pores(
+        thickness=thickness,
+        first_channel=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        capture=permeability * thickness,
+        diffusion_coefficient=diffusion,
+        mouth_depth=np.array([one.pore.mouth_depth for one in types], dtype=np.float64),
+        substeps=substeps.astype(np.int64),
+        n_ions=np.zeros(1, dtype=np.int64),
+        # As many rows as ions, so that the table is never full; memory that is not touched costs nothing.
+        table=np.zeros(composition.n_ions, dtype=crossing.PORE_ION),
+        crossings=np.zeros((len(types), len(composition.names), 2), dtype=np.int64),
+    )
+
+
+def _make_pumps(scenario: Scenario, composition: Composition, seed: int) -> Pumps:
+    types, names = scenario.pumps, composition.names
+    each = np.zeros(sum(one.count for one in types), dtype=PUMP)
+    each["pump_type"] = np.repeat(np.arange(len(types)), [one.count for one in types])
+    each["remaining"] = -np.log(uniforms(stream_key(seed, streams.PUMP_WAITING), each.size, 0))
+    stoichiometry = np.zeros((len(types), len(names), 2), dtype=np.int64)
+    half_saturation = np.ones((len(types), len(names)))
+    for i, one in enumerate(types):
+        for direction, moved in enumerate((one.outward, one.inward)):
+            for name, ions in moved.items():
+                stoichiometry[i, names.index(name), direction] = ions
+        for name, concentration in one.half_saturation.items():
+            half_saturation[i, names.index(name)] = concentration
+    return Pumps(
+        each=each,
+        turnover=np.array([one.turnover * one.acceleration for one in types], dtype=np.float64),
+        stoichiometry=stoichiometry,
+        half_saturation=half_saturation,
+        cycles=np.zeros(len(types), dtype=np.int64),
+        concentrations=np.zeros((len(names), 2)),
+        rates=np.zeros(len(types)),
+        nearest=np.zeros((len(names), 2, MOST_IONS), dtype=np.int64),
+    )
+
+
+def _make_events(n_channels: int, n_pumps: int) -> stepping.Events:
+    """Return empty buffers. A step may fill half of one: many times what channels and pumps can do in it."""
+
+    def rows(kind: np.dtype, proteins: int) -> tuple[NDArray, NDArray]:
+        return np.zeros(1, dtype=np.int64), np.zeros((1 << 17) + 64 * proteins, dtype=kind)
+
+    return stepping.Events(
+        crossing.Crossings(*rows(crossing.CROSSING, n_channels)),
+        Transitions(*rows(TRANSITION, n_channels)),
+        PumpMoves(*rows(PUMP_MOVE, MOST_IONS * n_pumps)),
+    )

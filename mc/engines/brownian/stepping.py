@@ -1,0 +1,317 @@
+"""One step of the particle engine, and the arrays it works on."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import uint32
+
+from mc import streams
+from mc.compilation import entry_point, internal
+from mc.engines.brownian.crossing import (
+    Crossings,
+    Pores,
+    admit_candidates,
+    charge_in_pores,
+    set_entry_probabilities,
+    walk_in_pores,
+)
+from mc.engines.brownian.motion import Baths, merge_chunks, move_chunks
+from mc.engines.brownian.pumping import pump
+from mc.field.deposition import Sums
+from mc.field.poisson import (
+    Grid,
+    integrate_potential,
+    solve_baths,
+    sum_conductivities,
+    sum_node_charges,
+    sum_side_charge,
+)
+from mc.membrane.gating import Channels, Transitions, gate
+from mc.membrane.transport import PumpMoves, Pumps
+
+
+class Ions(NamedTuple):
+    """Every ion; ions of a species are contiguous, and so are the blocks that are worked on at a time."""
+
+    positions: np.ndarray
+    """(ions,) float32, signed distance from the membrane in nm."""
+    first_ion: np.ndarray
+    """(species + 1,)"""
+    block_start: np.ndarray
+    block_stop: np.ndarray
+    block_species: np.ndarray
+    valences: np.ndarray
+    """(species,) integers."""
+    diffusion_coefficients: np.ndarray
+    """(species,) nm2/ns."""
+    mobile_charges: np.ndarray
+    """(species,) z^2 D/(kT/e), conductivity of one ion per volume, e nm2/(mV ns)."""
+    increment_scales: np.ndarray
+    """(species,) float32, see `motion.increment_scale`."""
+
+
+class Scratch(NamedTuple):
+    """Working memory, one row for each chunk of blocks."""
+
+    words: np.ndarray
+    cells: np.ndarray
+    weights: np.ndarray
+    displacements: np.ndarray
+    histograms: np.ndarray
+    counts: np.ndarray
+    weight_sums: np.ndarray
+    candidates: np.ndarray
+    n_candidates: np.ndarray
+    chunk_blocks: np.ndarray
+    """(chunks + 1,) first block of each chunk."""
+
+
+class Field(NamedTuple):
+    """What the last solve left, and what the next step needs of it."""
+
+    field: np.ndarray
+    """(2 * stride,) electric field away from the membrane in each cell, mV/nm."""
+    drift: np.ndarray
+    """(species, 2 * stride) float32, displacement in a step, nm."""
+    node_charges: np.ndarray
+    conductivities: np.ndarray
+    slopes: np.ndarray
+    """(species,) u = z E/(kT/e) in the pores, along x, 1/nm."""
+    slab_drop: np.ndarray
+    """(1,) potential of the inner minus the outer face, mV."""
+    clamped_drop: float
+    """mV; NaN for a free membrane. A clamped slab keeps this drop, and the baths then have no field."""
+    entry_probabilities: np.ndarray
+    """(species, 2)"""
+    thresholds: np.ndarray
+    """(species, 2)"""
+
+
+class Box(NamedTuple):
+    """Scalars of the run, in internal units."""
+
+    time_step: float
+    thermal_potential: float
+    ions_per_volume: float
+    """Of a 1 mM solution, 1/nm3."""
+    lengths: np.ndarray
+    """(2,) nm, inside and outside."""
+    baths: Baths
+    grid: Grid
+
+
+class Keys(NamedTuple):
+    """Keys of the random streams, each of shape (2,)."""
+
+    diffusion: np.ndarray
+    entry: np.ndarray
+    pore_walk: np.ndarray
+    pore_ends: np.ndarray
+    waiting: np.ndarray
+    transition: np.ndarray
+    pump: np.ndarray
+
+
+STREAMS = (
+    streams.DIFFUSION,
+    streams.ENTRY,
+    streams.PORE_WALK,
+    streams.PORE_ENDS,
+    streams.WAITING,
+    streams.TRANSITION,
+    streams.PUMP_WAITING,
+)
+"""The streams whose keys are in `Keys`, in the same order."""
+
+
+class Events(NamedTuple):
+    """What has happened since the buffers were last emptied."""
+
+    crossings: Crossings
+    transitions: Transitions
+    pump_moves: PumpMoves
+
+
+class Look(NamedTuple):
+    """The run as it stands after the drift that is due."""
+
+    positions: np.ndarray
+    """(ions,) float32, as in Ions."""
+    counts: np.ndarray
+    """(species, 2 * stride), as in Sums."""
+    weight_sums: np.ndarray
+    field: np.ndarray
+    """(2 * stride,) away from the membrane, mV/nm."""
+    potential: np.ndarray
+    """(2 * stride,) at each node, mV, zero at the far end outside."""
+
+
+class State(NamedTuple):
+    """Everything a step reads and writes."""
+
+    box: Box
+    ions: Ions
+    sums: Sums
+    field: Field
+    pores: Pores
+    channels: Channels
+    pumps: Pumps
+    keys: Keys
+    events: Events
+    scratch: Scratch
+    look: Look
+    step: np.ndarray
+    """(1,) steps done."""
+
+
+@internal
+def solve(box, ions, sums, pores, field):
+    """Find the field of the charges as they stand, and with it the drift of the step to come."""
+    stride = box.grid.stride
+    if np.isnan(field.clamped_drop):
+        sum_node_charges(sums.counts, sums.weight_sums, ions.valences, stride, field.node_charges)
+        sum_conductivities(sums.counts, ions.mobile_charges, box.grid, field.conductivities)
+        solve_baths(field.node_charges, field.conductivities, box.time_step, box.grid, field.field)
+        induced, _ = charge_in_pores(pores, ions.valences, ions.first_ion)
+        charge = sum_side_charge(sums.counts, ions.valences, 0, stride) + induced
+        field.slab_drop[0] = charge / box.grid.membrane_capacitance
+    else:
+        field.slab_drop[0] = field.clamped_drop
+    for species in range(ions.valences.size):
+        mobility = ions.valences[species] * ions.diffusion_coefficients[species] / box.thermal_potential
+        for cell in range(field.field.size):
+            field.drift[species, cell] = mobility * box.time_step * field.field[cell]
+        # u = z E/(kT/e) along x in the pores, whose field is that of the whole slab.
+        electric_field = field.slab_drop[0] / pores.thickness
+        field.slopes[species] = ions.valences[species] * electric_field / box.thermal_potential
+
+
+@internal
+def find_potential(box, ions, field, look):
+    """Write the potential of the charges that are looked at, by Gauss's law."""
+    stride = box.grid.stride
+    if np.isnan(field.clamped_drop):
+        sum_node_charges(look.counts, look.weight_sums, ions.valences, stride, field.node_charges)
+        solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
+    integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
+
+
+@internal
+def is_half_full(buffer):
+    """Return whether a buffer of events must be emptied: a step never fills the other half."""
+    return 2 * buffer.n[0] > buffer.rows.size
+
+
+@entry_point
+def advance(state, n_steps):
+    """Make up to `n_steps` steps, then look; return how many were made: fewer if a buffer of events is half full.
+
+    The order within a step decides the noise. Ions diffuse, cross and are pumped; the charges are deposited and the
+    field is solved; then, in that field, they drift. Solving first and drifting and diffusing together would inflate
+    the noise of the bulk charge manyfold at steps beyond the dielectric relaxation time.
+
+    The drift of one step and the diffusion of the next are made in one pass over the ions. So a step begins here with
+    the field of the charges as the last one left them, and between steps the positions stand before their drift.
+    What is looked at stands after it: potentials read before would show diffuse layers about twice too deep.
+    """
+    box, ions, sums, field, pores = state.box, state.ions, state.sums, state.field, state.pores
+    channels, pumps, keys, events = state.channels, state.pumps, state.keys, state.events
+    scratch, look = state.scratch, state.look
+    made = 0
+    while made < n_steps and not (
+        is_half_full(events.crossings) or is_half_full(events.transitions) or is_half_full(events.pump_moves)
+    ):
+        step = state.step[0]
+
+        # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
+        solve(box, ions, sums, pores, field)
+
+        # Known: that field and the gates; from them the chances of entering a pore.
+        set_entry_probabilities(
+            pores,
+            channels.n_open,
+            field.slopes,
+            box.grid.area,
+            ions.diffusion_coefficients,
+            box.time_step,
+            field.entry_probabilities,
+            field.thresholds,
+        )
+
+        # Drift of the last step; then this one: diffuse, deposit.
+        move_chunks(
+            ions,
+            ions.positions,
+            scratch,
+            box.baths,
+            field.drift,
+            field.thresholds,
+            keys.diffusion,
+            uint32(step),
+            uint32(1),
+        )
+        merge_chunks(scratch, sums.counts, sums.weight_sums)
+
+        # Cross: those in pores walk first, so that who enters now starts its walk with the next step.
+        walk_in_pores(
+            pores,
+            channels.chains,
+            field.slopes,
+            box.time_step,
+            box.lengths,
+            ions.diffusion_coefficients,
+            ions.first_ion,
+            ions.positions,
+            sums,
+            step,
+            keys.pore_walk,
+            keys.pore_ends,
+            events.crossings,
+        )
+        admit_candidates(
+            scratch,
+            pores,
+            channels.n_open,
+            channels.chains,
+            field.entry_probabilities,
+            field.thresholds,
+            field.slopes,
+            ions.first_ion,
+            ions.positions,
+            sums,
+            step,
+            keys.entry,
+        )
+
+        gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
+        pump(
+            pumps,
+            step,
+            box.time_step,
+            ions.positions,
+            ions.first_ion,
+            box.lengths,
+            box.grid.area,
+            box.ions_per_volume,
+            sums,
+            keys.pump,
+            events.pump_moves,
+        )
+        state.step[0] = step + 1
+        made += 1
+
+    solve(box, ions, sums, pores, field)
+    move_chunks(
+        ions,
+        look.positions,
+        scratch,
+        box.baths,
+        field.drift,
+        field.thresholds,
+        keys.diffusion,
+        uint32(0),
+        uint32(0),
+    )
+    merge_chunks(scratch, look.counts, look.weight_sums)
+    find_potential(box, ions, field, look)
+    return made

@@ -1,0 +1,250 @@
+"""A run from beginning to end: time, the order of steps and records, when to stop. No formula of physics is here."""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc.engines.base import Observation
+from mc.engines.brownian.engine import BrownianEngine
+from mc.recording.layout import (
+    COMPLETED,
+    ChannelDescription,
+    PumpDescription,
+    RunDescription,
+    SpeciesDescription,
+    series_blocks,
+)
+from mc.recording.recorder import Recorder
+from mc.recording.recording import Recording
+from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.schema import Scenario
+
+PROGRESS_INTERVAL = 0.2
+"""s of wall time between two reports of progress."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int
+    n_steps: int
+    time: float
+    """Simulated, ns."""
+    duration: float
+    """To be simulated, ns."""
+    wall_seconds: float
+    """Since the first step."""
+    ion_steps_per_second: float
+    membrane_potential: float
+    """mV, as last recorded."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Wall time until the end at the present pace."""
+        return self.wall_seconds * (self.n_steps - self.step) / self.step if self.step else float("nan")
+
+
+def run_folder(scenario: Scenario) -> Path:
+    """Return where a scenario's results go unless the user says otherwise: outputs/NAME OF ITS FILE."""
+    return Path("outputs") / (scenario.source.path.stem if scenario.source else "run")
+
+
+def simulate(
+    scenario: Scenario,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    seed: int | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    command_line: str = "",
+    clamped_potential: float | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Recording:
+    """Run a scenario and return its recording, `folder`/run.h5.
+
+    `seed`: of all random numbers; the scenario's own, or else a drawn one, when not given. Results are the same bits
+    for any number of `threads`. `clamped_potential`, in mV, holds the potential across the membrane. A run that is
+    interrupted leaves a readable file and raises KeyboardInterrupt. Raises an McError for a scenario that cannot work
+    and for a file that cannot be written.
+    """
+    advise(scenario).raise_refusals()
+    time_step = resolve_time_step(scenario)
+    if seed is None:
+        seed = scenario.simulation.seed
+    if seed is None:
+        seed = secrets.randbits(63)
+    n_steps = max(1, round(scenario.simulation.duration / time_step))
+    path = Path(folder or run_folder(scenario)) / "run.h5"
+    engine = BrownianEngine(scenario, seed, time_step, threads, clamped_potential)
+    description = describe(scenario, engine, seed, n_steps, command_line)
+    with Recorder(path, description, overwrite=overwrite) as recorder:
+        started = time.monotonic()
+        _Run(scenario, engine, recorder, n_steps, on_progress).go()
+        recorder.finish(COMPLETED, time.monotonic() - started)
+    return Recording(path)
+
+
+class _Run:
+    """The loop over records: advance the engine to the next one, look, write."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        engine: BrownianEngine,
+        recorder: Recorder,
+        n_steps: int,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        recording = scenario.recording
+        self.engine, self.recorder, self.n_steps = engine, recorder, n_steps
+        self.on_progress = on_progress
+        self.records_events = recording.events
+        self.record_every = self._steps(recording.interval)
+        self.profile_every = self._steps(recording.profile_interval)
+        self.positions_every = self._steps(recording.positions_interval)
+        self.blocks = series_blocks(recorder.description)
+        self.recorded_ions = recorder.description.recorded_ions
+        self.concentrations: list[NDArray] = []
+        self.potentials: list[NDArray] = []
+        self.started = self.reported = time.monotonic()
+
+    def _steps(self, interval: float) -> int:
+        return max(1, round(interval / self.engine.time_step))
+
+    def go(self) -> None:
+        """Make all steps, recording the start, every interval and the end."""
+        step = 0
+        self._record(self.engine.observe())
+        while step < self.n_steps:
+            next_stop = min(
+                self.n_steps,
+                *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
+            )
+            while step < next_stop:
+                step += self.engine.advance(next_stop - step)
+                self._write_events()
+            self._record(self.engine.observe())
+
+    def _record(self, observation: Observation) -> None:
+        step, now = observation.step, observation.step * self.engine.time_step
+        at_end = step == self.n_steps
+        if step % self.record_every == 0 or at_end:
+            self.recorder.record_series(step, now, self._row(observation))
+            self.concentrations.append(observation.cell_concentrations)
+            self.potentials.append(observation.potential)
+            # The first profile is the start itself, so that what the run has changed can be seen.
+            if step % self.profile_every < self.record_every or at_end:
+                self.recorder.record_profile(
+                    now, np.mean(self.concentrations, axis=0), np.mean(self.potentials, axis=0)
+                )
+                self.concentrations.clear()
+                self.potentials.clear()
+        if step % self.positions_every == 0 or at_end:
+            self.recorder.record_positions(step, now, observation.positions[self.recorded_ions])
+        self._report(observation)
+
+    def _row(self, observation: Observation) -> NDArray[np.float64]:
+        """Return one row of the series, in the order of its columns."""
+        row = np.empty(sum(block.stop - block.start for block in self.blocks.values()))
+        for name, values in (
+            ("membrane_potential", observation.membrane_potential),
+            ("charge_separation_potential", observation.charge_separation_potential),
+            ("ions_inside", observation.ions[:, 0]),
+            ("ions_outside", observation.ions[:, 1]),
+            ("ions_in_pores", observation.ions_in_pores),
+            ("bulk_concentration_inside", observation.bulk_concentrations[:, 0]),
+            ("bulk_concentration_outside", observation.bulk_concentrations[:, 1]),
+            ("open_channels", observation.open_channels),
+            ("state", np.concatenate([np.empty(0), *observation.states])),
+            ("crossings_outward", observation.crossings[:, :, 0].ravel()),
+            ("crossings_inward", observation.crossings[:, :, 1].ravel()),
+            ("pump_cycles", observation.pump_cycles),
+            ("ledger_charge", observation.total_charge),
+        ):
+            row[self.blocks[name]] = values
+        return row
+
+    def _write_events(self) -> None:
+        events = self.engine.drain_events()
+        if self.records_events:
+            self.recorder.record_crossings(events["crossings"])
+            self.recorder.record_gating(events["gating"])
+            self.recorder.record_pump_moves(events["pumps"])
+
+    def _report(self, observation: Observation) -> None:
+        now = time.monotonic()
+        if self.on_progress is None or (
+            now - self.reported < PROGRESS_INTERVAL and observation.step != self.n_steps
+        ):
+            return
+        self.reported = now
+        elapsed = now - self.started
+        self.on_progress(
+            Progress(
+                step=observation.step,
+                n_steps=self.n_steps,
+                time=observation.step * self.engine.time_step,
+                duration=self.n_steps * self.engine.time_step,
+                wall_seconds=elapsed,
+                ion_steps_per_second=observation.step * self.engine.n_ions / elapsed if elapsed else 0.0,
+                membrane_potential=observation.membrane_potential,
+            )
+        )
+
+
+def describe(
+    scenario: Scenario, engine: BrownianEngine, seed: int, n_steps: int, command_line: str
+) -> RunDescription:
+    """Return everything that is known of a run before its first step."""
+    composition = engine.composition
+    source = scenario.source
+    overrides: Sequence[str] = source.overrides if source else ()
+    centres, widths, nodes = engine.cells_along_x()
+    recorded = np.arange(0, engine.n_ions, scenario.recording.positions_stride)
+    ions_of_species = composition.counts_inside + composition.counts_outside
+    return RunDescription(
+        title=scenario.title,
+        scenario_json=scenario.model_dump_json(),
+        scenario_text=source.text if source else "",
+        overrides=overrides,
+        command_line=command_line,
+        seed=seed,
+        engine=scenario.simulation.engine,
+        time_step=engine.time_step,
+        n_steps=n_steps,
+        temperature=scenario.simulation.temperature,
+        area=scenario.geometry.area,
+        inside_length=scenario.geometry.inside_length,
+        outside_length=scenario.geometry.outside_length,
+        thickness=scenario.membrane.thickness,
+        capacitance=scenario.membrane.capacitance,
+        species=tuple(
+            SpeciesDescription(name, int(valence), float(diffusion_coefficient))
+            for name, valence, diffusion_coefficient in zip(
+                composition.names, composition.valences, composition.diffusion_coefficients, strict=True
+            )
+        ),
+        channels=tuple(
+            ChannelDescription(
+                one.name, one.count, one.gating.states if one.gating else ("open",), one.permeability
+            )
+            for one in scenario.channels
+        ),
+        pumps=tuple(
+            PumpDescription(one.name, one.count, one.acceleration, one.outward, one.inward)
+            for one in scenario.pumps
+        ),
+        n_ions=engine.n_ions,
+        recorded_ions=recorded,
+        recorded_species=np.repeat(np.arange(len(ions_of_species)), ions_of_species)[recorded],
+        cell_position=centres,
+        cell_width=widths,
+        node_position=nodes,
+    )

@@ -1,0 +1,123 @@
+"""Counter-based random numbers: every draw is a pure function of (seed, stream, entity, step).
+
+No generator has a state, so results are the same bits for any number of threads and after a restart. The
+generator is Threefry-2x32 with 13 rounds (Salmon, Moraes, Dror & Shaw 2011, SC'11, "Parallel random numbers: as
+easy as 1, 2, 3"), which passes BigCrush. A stream is a purpose (diffusion, entry, gating, ...): each has a key of
+its own, derived from the seed, so that no two purposes ever share a number.
+"""
+
+import math
+
+import numpy as np
+from numba import uint32, uint64
+
+from mc.compilation import compiled
+
+PLACEMENT, INITIAL_STATE, DIFFUSION, ENTRY, PORE_WALK, PORE_ENDS, WAITING, TRANSITION, PUMP_WAITING = range(9)
+"""The streams."""
+
+_PARITY = uint32(0x1BD11BDA)
+_TO_UNIT = 1.0 / 4294967296.0
+
+
+@compiled
+def _rotate_left(word, shift):
+    return uint32(uint32(word << uint32(shift)) | uint32(word >> uint32(32 - shift)))
+
+
+@compiled
+def threefry(counter_0, counter_1, key_0, key_1):
+    """Return two independent 32-bit words for a counter of two words under a key of two words.
+
+    Threefry-2x32, 13 rounds (Salmon et al. 2011, table 2 and section 4.2).
+    """
+    key_2 = uint32(_PARITY ^ uint32(key_0 ^ key_1))
+    x = uint32(counter_0 + key_0)
+    y = uint32(counter_1 + key_1)
+
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 13) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 15) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 26) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 6) ^ x)
+    x = uint32(x + key_1)
+    y = uint32(y + uint32(key_2 + uint32(1)))
+
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 17) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 29) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 16) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 24) ^ x)
+    x = uint32(x + key_2)
+    y = uint32(y + uint32(key_0 + uint32(2)))
+
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 13) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 15) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 26) ^ x)
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 6) ^ x)
+    x = uint32(x + key_0)
+    y = uint32(y + uint32(key_1 + uint32(3)))
+
+    x = uint32(x + y)
+    y = uint32(_rotate_left(y, 17) ^ x)
+    return x, y
+
+
+@compiled
+def stream_key(seed, stream):
+    """Return the key (two 32-bit words, as an array of shape (2,)) of a stream under a 64-bit seed."""
+    low = uint32(uint64(seed) & uint64(0xFFFFFFFF))
+    high = uint32(uint64(seed) >> uint64(32))
+    key_0, key_1 = threefry(uint32(stream), uint32(0), low, high)
+    key = np.empty(2, dtype=np.uint32)
+    key[0] = key_0
+    key[1] = key_1
+    return key
+
+
+@compiled
+def uniform(key, entity, step):
+    """Return one number in the open interval (0, 1)."""
+    word, _ = threefry(uint32(entity), uint32(step), key[0], key[1])
+    return (word + 0.5) * _TO_UNIT
+
+
+@compiled
+def uniforms(key, n, step):
+    """Return the `uniform` of the entities 0 to n - 1, shape (n,)."""
+    draws = np.empty(n)
+    for entity in range(n):
+        draws[entity] = uniform(key, entity, step)
+    return draws
+
+
+@compiled
+def uniform_pair(key, entity, step):
+    """Return two independent numbers in the open interval (0, 1)."""
+    word_0, word_1 = threefry(uint32(entity), uint32(step), key[0], key[1])
+    return (word_0 + 0.5) * _TO_UNIT, (word_1 + 0.5) * _TO_UNIT
+
+
+@compiled
+def exponential(key, entity, step):
+    """Return one number of the exponential distribution with mean 1."""
+    return -math.log(uniform(key, entity, step))
+
+
+@compiled
+def normal_pair(key, entity, step):
+    """Return two independent standard normal numbers (Box & Muller 1958)."""
+    first, second = uniform_pair(key, entity, step)
+    radius = math.sqrt(-2.0 * math.log(first))
+    angle = 2.0 * math.pi * second
+    return radius * math.cos(angle), radius * math.sin(angle)
