@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from mc.cli import cli
 
-SCENARIO = Path(__file__).parents[2] / "scenarios" / "resting_potential.toml"
+SCENARIO = Path(__file__).parent / "good_scenario.toml"
+MAIN_SCENARIO = Path(__file__).parents[2] / "scenarios" / "resting_potential.toml"
 
 
 def run(*arguments: str):
@@ -20,7 +21,7 @@ def test_the_regime_is_printed_for_people():
     result = run()
     assert result.exit_code == 0
     for fragment in (
-        "A neuron at rest",
+        "A correct scenario",
         "Debye length",
         "GHK potential",
         "charging time",
@@ -53,6 +54,14 @@ def test_json_holds_the_same_numbers():
         for side in ("inside", "outside")
     }
     assert charge == {"inside": 0, "outside": 0}
+    assert regime["refusals"] == []
+
+
+def test_the_main_scenario_rests_near_minus_70_millivolts():
+    result = CliRunner().invoke(cli, ["check", str(MAIN_SCENARIO), "--json"])
+    regime = json.loads(result.stdout)
+    assert regime["ghk_potential_mV"] == pytest.approx(-70, abs=3)
+    assert regime["charging_time_ns"] < 1000
     assert regime["refusals"] == []
 
 
