@@ -153,11 +153,11 @@ def _verdict(comparison: PotentialComparison) -> str:
     predicted, distance = comparison.ghk_potential_with_pump, comparison.difference_in_standard_errors
     if predicted is None or distance is None:
         return "no channel open: no prediction"
-    side = "above" if distance > 0 else "below"
+    sign = "+" if distance > 0 else ""
     counted = ", pump current counted" if comparison.pump_current else ""
     return (
         f"GHK{counted}: {style.number(predicted.mean, 1)} mV; "
-        f"the mean lies {abs(distance):.1f} standard errors {side}"
+        f"the mean differs by {sign}{style.number(distance, 1)} standard errors"
     )
 
 
