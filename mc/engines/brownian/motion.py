@@ -30,6 +30,9 @@ from mc.streams import threefry
 BLOCK = 2048
 """Ions in a block."""
 
+GROUP = 64
+"""Ions of a block that are looked through for candidates together."""
+
 NEAREST = np.float32(1.0e-6)
 """nm; the smallest distance from the membrane."""
 
@@ -72,8 +75,18 @@ def draw_words(words, first_pair, step, key_0, key_1):
 
 
 @internal
+def copy(source, target):
+    """Copy a block."""
+    for k in range(source.size):
+        target[k] = source[k]
+
+
+@internal
 def drift_block(before, after, displacements, length_inside, length_outside):
-    """Write where a block is after its drift, away from the membrane for positive displacements."""
+    """Write where a block is after its drift, away from the membrane for positive displacements.
+
+    `after` must not be `before` itself: loops over arrays that overlap are not vectorised.
+    """
     for k in range(before.size):
         x = before[k]
         outside = x > float32(0.0)
@@ -86,13 +99,12 @@ def drift_block(before, after, displacements, length_inside, length_outside):
 def diffuse_block(
     positions, words, is_candidate, scale, length_inside, length_outside, threshold_inside, threshold_outside
 ):
-    """Move a block by one diffusive increment; return whether any ion is a candidate for entering a pore.
+    """Move a block by one diffusive increment, and flag the ions that are candidates for entering a pore.
 
     An ion whose increment would cross the face is reflected. It is a candidate when the low byte of its random
     word is below the threshold of its side: a first, cheap draw of probability threshold/256 that spares nearly all
     ions the second, exact one.
     """
-    any_candidate = uint32(0)
     for k in range(positions.size):
         x = positions[k]
         outside = x > float32(0.0)
@@ -101,12 +113,31 @@ def diffuse_block(
         word = words[k]
         centred = float32(int32(uint32(word >> uint32(8))) - int32(1 << 23)) + float32(0.5)
         target = abs(x) + scale * centred
-        candidate = uint32(uint32(target < float32(0.0)) & uint32(uint32(word & uint32(255)) < threshold))
-        is_candidate[k] = candidate
-        any_candidate = uint32(any_candidate | candidate)
+        is_candidate[k] = uint32(
+            uint32(target < float32(0.0)) & uint32(uint32(word & uint32(255)) < threshold)
+        )
         distance = reflect(target, length)
         positions[k] = distance if outside else -distance
-    return any_candidate
+
+
+@internal
+def collect(is_candidate, first_ion, candidates, n_candidates):
+    """Append the ions of a block that are candidates; return the number of candidates then.
+
+    Candidates are rare: a group without one is passed over by a few vector instructions.
+    """
+    n = is_candidate.size
+    for first in range(0, n, GROUP):
+        any_candidate = uint32(0)
+        if first + GROUP <= n:
+            for k in range(GROUP):
+                any_candidate = uint32(any_candidate | is_candidate[first + k])
+        if any_candidate or first + GROUP > n:
+            for k in range(first, min(first + GROUP, n)):
+                if is_candidate[k]:
+                    candidates[n_candidates] = uint32(first_ion + k)
+                    n_candidates += 1
+    return n_candidates
 
 
 @internal
@@ -126,7 +157,7 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
     for block in range(first_block, last_block):
         start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
         n = stop - start
-        positions = target[start:stop]
+        positions = scratch.positions[chunk, :n]
         words = scratch.words[chunk, :n]
         cells = scratch.cells[chunk, :n]
         weights = scratch.weights[chunk, :n]
@@ -140,7 +171,7 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
             draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
             # The weights are not yet known: until then their memory holds the flags of the candidates.
             is_candidate = weights
-            any_candidate = diffuse_block(
+            diffuse_block(
                 positions,
                 words,
                 is_candidate,
@@ -150,12 +181,9 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
                 thresholds[species, 0],
                 thresholds[species, 1],
             )
-            if any_candidate:
-                for k in range(n):
-                    if is_candidate[k]:
-                        scratch.candidates[chunk, n_candidates] = uint32(start + k)
-                        n_candidates += 1
+            n_candidates = collect(is_candidate, start, scratch.candidates[chunk], n_candidates)
 
+        copy(positions, target[start:stop])
         find_cells_and_weights(positions, cells, weights, spacing, stride)
         deposit(cells, weights, scratch.histograms[chunk])
         if block + 1 == last_block or ions.block_species[block + 1] != species:

@@ -53,6 +53,7 @@ class Ions(NamedTuple):
 class Scratch(NamedTuple):
     """Working memory, one row for each chunk of blocks."""
 
+    positions: np.ndarray
     words: np.ndarray
     cells: np.ndarray
     weights: np.ndarray
