@@ -6,8 +6,10 @@ therefore named by a hash of all kernel sources: any edit gives a fresh folder, 
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 # Threads that spin between the many short parallel regions of a run keep a region at 1-2 us instead of 50.
 # The spin is bounded so that a machine shared with others is given back within a fraction of a millisecond.
@@ -16,11 +18,16 @@ os.environ.setdefault("GOMP_SPINCOUNT", "100000")
 import numba
 
 _PACKAGE = Path(__file__).parent
+_KERNEL = re.compile(rb"^@(compiled|internal|parallel|entry_point)$", re.MULTILINE)
+
+# Numba's type hints know neither its settings nor all options of its decorator.
+_settings: Any = numba.config
+_njit: Any = numba.njit
 
 
 def kernel_sources() -> list[Path]:
     """Return every source file of the package that defines kernels, sorted."""
-    return sorted(path for path in _PACKAGE.rglob("*.py") if b"mc.compilation import" in path.read_bytes())
+    return sorted(path for path in _PACKAGE.rglob("*.py") if _KERNEL.search(path.read_bytes()))
 
 
 def cache_folder() -> Path:
@@ -32,9 +39,14 @@ def cache_folder() -> Path:
     return Path(root) / "ionmc" / digest.hexdigest()[:16]
 
 
+def available_threads() -> int:
+    """Return how many threads kernels can use at most."""
+    return int(_settings.NUMBA_NUM_THREADS)
+
+
 def is_compiled() -> bool:
     """Return whether kernels of these sources have been compiled before on this machine."""
-    folder = Path(numba.config.CACHE_DIR)
+    folder = Path(_settings.CACHE_DIR)
     return folder.is_dir() and any(folder.rglob("*.nbc"))
 
 
@@ -52,8 +64,8 @@ def _usable(folder: Path) -> Path:
     )
 
 
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_usable(cache_folder()))
+if not _settings.CACHE_DIR:
+    _settings.CACHE_DIR = str(_usable(cache_folder()))
 
 _PRANGE_ALONE = {
     "prange": True,
@@ -66,7 +78,7 @@ _PRANGE_ALONE = {
     "fusion": False,
 }
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+compiled = _njit(cache=True, nogil=True, error_model="numpy")
 """A kernel that runs on one thread."""
 
 _INTERNAL = {
@@ -78,12 +90,12 @@ _INTERNAL = {
     "_nrt": False,
 }
 
-internal = numba.njit(**_INTERNAL)
+internal = _njit(**_INTERNAL)
 """A kernel that only other kernels call and that allocates nothing: without the way in from Python and without
 reference counts it compiles several times faster."""
 
-parallel = numba.njit(**_INTERNAL, parallel=_PRANGE_ALONE)
+parallel = _njit(**_INTERNAL, parallel=_PRANGE_ALONE)
 """An internal kernel whose `prange` loop runs on all threads. Give each pass of the loop memory of its own."""
 
-entry_point = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, _nrt=False)
+entry_point = _njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True, _nrt=False)
 """A kernel that Python calls with large tuples of arrays and that allocates nothing."""

@@ -20,7 +20,7 @@ from mc.recording.layout import (
     SpeciesDescription,
     series_blocks,
 )
-from mc.recording.recorder import Recorder
+from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
 from mc.scenario.advice import advise, resolve_time_step
 from mc.scenario.schema import Scenario
@@ -74,6 +74,9 @@ def simulate(
     interrupted leaves a readable file and raises KeyboardInterrupt. Raises an McError for a scenario that cannot work
     and for a file that cannot be written.
     """
+    path = Path(folder or run_folder(scenario)) / "run.h5"
+    if not overwrite:
+        refuse_existing(path)
     advise(scenario).raise_refusals()
     time_step = resolve_time_step(scenario)
     if seed is None:
@@ -81,7 +84,6 @@ def simulate(
     if seed is None:
         seed = secrets.randbits(63)
     n_steps = max(1, round(scenario.simulation.duration / time_step))
-    path = Path(folder or run_folder(scenario)) / "run.h5"
     engine = BrownianEngine(scenario, seed, time_step, threads, clamped_potential)
     description = describe(scenario, engine, seed, n_steps, command_line)
     with Recorder(path, description, overwrite=overwrite) as recorder:
@@ -113,6 +115,7 @@ class _Run:
         self.recorded_ions = recorder.description.recorded_ions
         self.concentrations: list[NDArray] = []
         self.potentials: list[NDArray] = []
+        self.profiles = 0
         self.started = self.reported = time.monotonic()
 
     def _steps(self, interval: float) -> int:
@@ -139,8 +142,8 @@ class _Run:
             self.recorder.record_series(step, now, self._row(observation))
             self.concentrations.append(observation.cell_concentrations)
             self.potentials.append(observation.potential)
-            # The first profile is the start itself, so that what the run has changed can be seen.
-            if step % self.profile_every < self.record_every or at_end:
+            if step // self.profile_every > self.profiles or at_end:
+                self.profiles = step // self.profile_every
                 self.recorder.record_profile(
                     now, np.mean(self.concentrations, axis=0), np.mean(self.potentials, axis=0)
                 )
@@ -211,7 +214,7 @@ def describe(
     ions_of_species = composition.counts_inside + composition.counts_outside
     return RunDescription(
         title=scenario.title,
-        scenario_json=scenario.model_dump_json(),
+        scenario_json=scenario.to_json(),
         scenario_text=source.text if source else "",
         overrides=overrides,
         command_line=command_line,

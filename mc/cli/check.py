@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mc.cli.formatting import show_bytes, show_time
 from mc.cli.messages import print_warning
 from mc.scenario.advice import Advice, advise
 from mc.scenario.reading import read_scenario
@@ -104,19 +105,19 @@ def _describe(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
         ),
         (
             "dielectric relaxation time",
-            f"{_show_time(advice.dielectric_relaxation_time_inside)} inside, "
-            f"{_show_time(advice.dielectric_relaxation_time_outside)} outside",
+            f"{show_time(advice.dielectric_relaxation_time_inside)} inside, "
+            f"{show_time(advice.dielectric_relaxation_time_outside)} outside",
         ),
         (
             "time step",
-            f"{_show_time(advice.time_step)}, {advice.n_steps:,} steps for "
-            f"{_show_time(scenario.simulation.duration)}"
+            f"{show_time(advice.time_step)}, {advice.n_steps:,} steps for "
+            f"{show_time(scenario.simulation.duration)}"
             + (" (chosen automatically)" if scenario.simulation.time_step == "auto" else ""),
         ),
         (
             "largest safe time step",
-            f"{_show_time(advice.largest_safe_time_step)} ({advice.time_step_cause}); refused above "
-            f"{_show_time(advice.largest_possible_time_step)}",
+            f"{show_time(advice.largest_safe_time_step)} ({advice.time_step_cause}); refused above "
+            f"{show_time(advice.largest_possible_time_step)}",
         ),
         ("grid", f"{advice.n_cells:,} cells of {advice.grid_spacing:.3g} nm"),
         ("one ion moves the potential", f"{advice.elementary_voltage_step:.3g} mV (e/C)"),
@@ -126,35 +127,17 @@ def _describe(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
     if advice.pump_current:
         rows.append(("... with the pumps' current", _show_potential(advice.ghk_potential_with_pumps)))
     if advice.charging_time is not None:
-        rows.append(("charging time at rest", f"{_show_time(advice.charging_time)} (C/g)"))
+        rows.append(("charging time at rest", f"{show_time(advice.charging_time)} (C/g)"))
     return [
         *rows,
-        ("memory", _show_bytes(advice.memory_bytes)),
-        ("result file, without events", f"about {_show_bytes(advice.file_bytes)}"),
-        ("run time", f"about {_show_time(advice.run_seconds * 1e9)} on two cores"),
+        ("memory", show_bytes(advice.memory_bytes)),
+        ("result file, without events", f"about {show_bytes(advice.file_bytes)}"),
+        ("run time", f"about {show_time(advice.run_seconds * 1e9)} on two cores"),
     ]
 
 
 def _show_potential(potential: float | None) -> str:
     return "none" if potential is None or not math.isfinite(potential) else f"{potential:.1f} mV"
-
-
-def _show_time(nanoseconds: float) -> str:
-    """Return a time in a unit that suits it."""
-    if not math.isfinite(nanoseconds):
-        return "any length"
-    units = [("days", 8.64e13), ("h", 3.6e12), ("min", 6e10), ("s", 1e9), ("ms", 1e6), ("us", 1e3)]
-    for unit, size in units:
-        if nanoseconds >= (2 * size if size > 1e9 else size):
-            return f"{nanoseconds / size:.3g} {unit}"
-    return f"{nanoseconds:.3g} ns"
-
-
-def _show_bytes(number: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number / 1e3:.3g} kB"
 
 
 def _to_json(scenario: Scenario, advice: Advice) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import numpy as np
 from mc.compilation import compiled, internal
 from mc.streams import exponential, uniform
 
-
 CHAIN = np.dtype(
     [("remaining", "f8"), ("n_draws", "u4"), ("channel_type", "u4"), ("state", "u1"), ("is_open", "?")],
     align=True,

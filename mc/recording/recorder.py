@@ -63,10 +63,8 @@ class Recorder:
         self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
         self._buffered_bytes = 0
         self._opened = self._last_flush = time.monotonic()
-        if self.path.exists() and not overwrite:
-            raise RecordingError(
-                f"{self.path} exists already: give --overwrite to replace it, or another --output folder"
-            )
+        if not overwrite:
+            refuse_existing(self.path)
         with _deferring_interrupts(), _explaining_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A new file rather than a truncated one, so that who still reads the old run is not disturbed.
@@ -307,6 +305,14 @@ class _ForgivingFile(io.FileIO):
             except OSError as error:
                 self._error = error
         return size or 0
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise RecordingError if there is a result already."""
+    if path.exists():
+        raise RecordingError(
+            f"{path} exists already: give --overwrite to replace it, or another --output folder"
+        )
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any]) -> None:

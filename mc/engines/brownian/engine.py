@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc import streams
+from mc.compilation import available_threads
 from mc.constants import (
     IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
     VACUUM_PERMITTIVITY,
@@ -53,7 +54,7 @@ class BrownianEngine:
         self.scenario = scenario
         self.composition = compose(scenario)
         self.time_step = time_step
-        self.threads = min(threads or numba.config.NUMBA_NUM_THREADS, numba.config.NUMBA_NUM_THREADS)
+        self.threads = min(threads or available_threads(), available_threads())
         if self.composition.n_ions < SERIAL_IONS:
             self.threads = 1
         numba.set_num_threads(self.threads)
@@ -121,7 +122,7 @@ class BrownianEngine:
         ):
             rows = buffer.rows[: buffer.n[0]].copy()
             buffer.n[0] = 0
-            drained[kind] = {name: rows[name] for name in rows.dtype.names}
+            drained[kind] = {name: rows[name] for name in rows.dtype.names or ()}
             drained[kind].setdefault("time", rows["step"] * self.time_step)
         return drained
 

@@ -1,0 +1,155 @@
+"""`ionmc run`: simulate a scenario, record it, compare it with theory, draw the figures."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from mc.cli.formatting import show_time
+from mc.cli.messages import print_warning
+from mc.cli.summary import print_summary
+from mc.scenario.advice import advise
+from mc.scenario.reading import read_scenario
+
+_PLAIN_INTERVAL = 5.0
+"""s of wall time between lines of progress where there is no terminal."""
+
+_INTERRUPTED = 130
+
+
+@click.command(name="run", short_help="Simulate a scenario, record it and compare it with theory.")
+@click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help='Override a key of the scenario, for example --set inside.K="100 mM".',
+)
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the results; by default outputs/NAME for NAME.toml.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all random numbers.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
+)
+@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    scenario_file: Path,
+    overrides: tuple[str, ...],
+    folder: Path | None,
+    overwrite: bool,
+    seed: int | None,
+    threads: int | None,
+    with_figures: bool,
+    as_json: bool,
+) -> None:
+    """Simulate SCENARIO ion by ion, and write run.h5, summary.json and figures/ into the results' folder.
+
+    The results go to stdout, progress and warnings to stderr. The exit status is 2 for bad input, 130 after an
+    interruption; what was recorded until then stays readable.
+    """
+    scenario = read_scenario(scenario_file, overrides)
+    if not as_json:
+        for warning in advise(scenario).warnings:
+            print_warning(warning)
+    # Imported only now that the scenario is known to be good: the engine costs a second, or compiles for 20.
+    from mc.compilation import is_compiled
+
+    console = Console(stderr=True, highlight=False)
+    if not is_compiled():
+        console.print("compiling the kernels (first run only, about 20 seconds)...")
+    from mc.comparison import summarize
+    from mc.recording.recorder import write_summary
+    from mc.simulation import run_folder, simulate
+
+    folder = folder or run_folder(scenario)
+    with _interruption_told(folder), _progress(console) as on_progress:
+        recording = simulate(
+            scenario,
+            folder,
+            seed=seed,
+            threads=threads,
+            overwrite=overwrite,
+            command_line=shlex.join(["ionmc", *sys.argv[1:]]),
+            on_progress=on_progress,
+        )
+    with recording:
+        summary = summarize(recording)
+        write_summary(folder / "summary.json", summary)
+        figures = []
+        if with_figures:
+            from mc.figures.report import make_figures
+
+            with console.status("drawing the figures..."):
+                figures = make_figures(recording, folder / "figures")
+    if as_json:
+        click.echo((folder / "summary.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        print_summary(summary)
+        for path in (folder / "run.h5", folder / "summary.json", *figures):
+            click.echo(path)
+
+
+@contextmanager
+def _interruption_told(folder: Path) -> Iterator[None]:
+    """Turn Ctrl-C into a message that says what is left, and exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: what was recorded is in {folder / 'run.h5'}", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[Any], None]]:
+    """Give a function that shows how far a run has come: a bar on a terminal, else a line now and then."""
+    if not console.is_terminal:
+        yield _plain_progress(console)
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[text]}"),
+        console=console,
+    )
+    with bar:
+        task = bar.add_task("simulating", text="")
+
+        def show(progress: Any) -> None:
+            bar.update(task, total=progress.n_steps, completed=progress.step, text=_describe(progress))
+
+        yield show
+
+
+def _plain_progress(console: Console) -> Callable[[Any], None]:
+    last = -_PLAIN_INTERVAL
+
+    def show(progress: Any) -> None:
+        nonlocal last
+        if progress.wall_seconds - last >= _PLAIN_INTERVAL or progress.step == progress.n_steps:
+            last = progress.wall_seconds
+            console.print(_describe(progress), soft_wrap=True)
+
+    return show
+
+
+def _describe(progress: Any) -> str:
+    """Return simulated time, pace and time left on one line."""
+    left = f"{progress.seconds_left:.0f} s left" if progress.step else "starting"
+    return (
+        f"{show_time(progress.time)} of {show_time(progress.duration)}   "
+        f"{progress.ion_steps_per_second / 1e6:.0f} million ion-steps/s   "
+        f"Vm {progress.membrane_potential:+.1f} mV   {left}"
+    )
