@@ -1,7 +1,15 @@
 """What several folders of tests share."""
 
+import os
+from pathlib import Path
+
 import pytest
-from synthetic_run import write_synthetic_run
+
+# Before anything imports numba: compiled kernels are kept between test runs, and there are two threads everywhere.
+os.environ.setdefault("IONMC_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels"))
+os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
+
+from synthetic_run import write_synthetic_run  # noqa: E402
 
 
 @pytest.fixture(scope="session")

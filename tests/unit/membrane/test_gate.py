@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from mc.membrane import gating
+from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
+from mc.streams import stream_key
+
+KEYS = stream_key(1, 4), stream_key(1, 5)
+
+
+def make_channels(rates, conducts, states):
+    """Return channels of one type with the given rate matrix and initial states."""
+    rates = np.array([rates], dtype=float)
+    chains = np.zeros(len(states), CHAIN).view(np.recarray)
+    chains.state, chains.remaining = states, 1.0
+    chains.is_open = np.array(conducts)[chains.state]
+    return Channels(chains, rates, rates.sum(axis=2), np.array([conducts]), np.array([chains.is_open.sum()]))
+
+
+def make_transitions(n=1000):
+    return Transitions(np.zeros(1, np.int64), np.zeros(n, TRANSITION).view(np.recarray))
+
+
+def gate(channels, transitions, step=0, time_step=1.0):
+    gating.gate.py_func(channels, step, time_step, *KEYS, transitions)
+
+
+@pytest.mark.parametrize(("draw", "state"), [(0.1, 1), (0.24, 1), (0.26, 3), (0.99, 3)])
+def test_choose_state_picks_each_state_in_proportion_to_its_rate(draw, state):
+    rates = np.array([0.0, 0.5, 0.0, 1.5])
+    assert gating.choose_state(rates, rates.sum(), draw) == state
+
+
+def test_choose_state_never_picks_a_state_without_a_rate_even_where_rounding_uses_up_the_sum():
+    rates = np.array([0.3, 0.0])
+    assert gating.choose_state(rates, 0.3 + 1e-9, 1.0 - 1e-12) == 0
+
+
+def test_a_channel_leaves_its_state_when_its_exponential_number_is_used_up():
+    """Rate 0.25/ns and 1 left to use: it leaves after 4 ns, within the step from 3 to 5 ns."""
+    channels, transitions = make_channels([[0.0, 0.25], [0.0, 0.0]], [False, True], [0]), make_transitions()
+    gate(channels, transitions, step=0, time_step=3.0)
+    assert transitions.n[0] == 0
+    assert channels.chains[0].remaining == pytest.approx(0.25)
+    gate(channels, transitions, step=1, time_step=3.0)
+    assert transitions.n[0] == 1
+    row = transitions.rows[0]
+    assert (row.step, row.channel, row.from_state, row.to_state) == (2, 0, 0, 1)
+    assert row.time == pytest.approx(4.0)
+    assert channels.chains[0].is_open
+    assert channels.n_open[0] == 1
+
+
+def test_several_transitions_may_fall_into_one_step_and_their_times_ascend():
+    channels, transitions = make_channels([[0.0, 5.0], [5.0, 0.0]], [False, True], [0]), make_transitions()
+    gate(channels, transitions, time_step=20.0)
+    n = transitions.n[0]
+    assert 50 < n < 150
+    times = transitions.rows.time[:n]
+    assert 0.0 < times[0] and times[-1] < 20.0
+    assert np.all(np.diff(times) > 0.0)
+    np.testing.assert_array_equal(transitions.rows.from_state[1:n], transitions.rows.to_state[: n - 1])
+
+
+def test_open_channels_are_counted_as_states_change():
+    rates = [[0.0, 2.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    channels, transitions = make_channels(rates, [False, True, True], [0, 1, 2, 0, 1] * 4), make_transitions()
+    for step in range(20):
+        gate(channels, transitions, step)
+        assert channels.n_open[0] == channels.chains.is_open.sum()
+        np.testing.assert_array_equal(channels.chains.is_open, channels.conducts[0][channels.chains.state])
+
+
+def test_channels_without_transitions_stay_as_they_are():
+    channels, transitions = make_channels([[0.0]], [True], [0, 0]), make_transitions()
+    gate(channels, transitions, time_step=1e9)
+    assert transitions.n[0] == 0
+    assert channels.n_open[0] == 2
+
+
+def test_the_length_of_a_step_does_not_change_when_channels_move():
+    """The same chains in steps of 1 ns and of 10 ns: the same transitions at the same times."""
+    rates = [[0.0, 0.3, 0.1], [0.5, 0.0, 0.2], [0.1, 0.1, 0.0]]
+    found = []
+    for time_step in (1.0, 10.0):
+        channels, transitions = make_channels(rates, [False, True, False], [0] * 5), make_transitions()
+        for step in range(round(100 / time_step)):
+            gate(channels, transitions, step, time_step)
+        rows = transitions.rows[: transitions.n[0]]
+        found.append(rows[np.lexsort((rows.time, rows.channel))])
+    assert found[0].size > 50
+    np.testing.assert_array_equal(found[0].to_state, found[1].to_state)
+    np.testing.assert_allclose(found[0].time, found[1].time, atol=1e-9)
