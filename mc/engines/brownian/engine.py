@@ -288,7 +288,7 @@ def make_state(
         slopes=np.zeros(n_species),
         slab_drop=np.zeros(1),
         clamped_drop=np.nan if clamped_potential is None else float(clamped_potential),
-        entry_probabilities=np.zeros((n_species, 2)),
+        entry_exponents=np.zeros((n_species, 2)),
         thresholds=np.zeros((n_species, 2), dtype=np.uint32),
     )
     channels = _make_channels(scenario, seed)

@@ -12,7 +12,7 @@ from mc.engines.brownian.crossing import (
     Pores,
     admit_candidates,
     charge_in_pores,
-    set_entry_probabilities,
+    set_entry_exponents,
     walk_in_pores,
 )
 from mc.engines.brownian.motion import Baths, merge_chunks, move_chunks
@@ -82,10 +82,10 @@ class Field(NamedTuple):
     """(1,) potential of the inner minus the outer face, mV."""
     clamped_drop: float
     """mV; NaN for a free membrane. A clamped slab keeps this drop, and the baths then have no field."""
-    entry_probabilities: np.ndarray
-    """(species, 2)"""
+    entry_exponents: np.ndarray
+    """(species, 2) see `crossing.entry_exponent`, 1/nm."""
     thresholds: np.ndarray
-    """(species, 2)"""
+    """(species, 2) upper bound of the chance of entry in 1/256."""
 
 
 class Box(NamedTuple):
@@ -228,14 +228,14 @@ def advance(state, n_steps):
         solve(box, ions, sums, pores, field)
 
         # Known: that field and the gates; from them the chances of entering a pore.
-        set_entry_probabilities(
+        set_entry_exponents(
             pores,
             channels.n_open,
             field.slopes,
             box.grid.area,
             ions.diffusion_coefficients,
             box.time_step,
-            field.entry_probabilities,
+            field.entry_exponents,
             field.thresholds,
         )
 
@@ -274,7 +274,7 @@ def advance(state, n_steps):
             pores,
             channels.n_open,
             channels.chains,
-            field.entry_probabilities,
+            field.entry_exponents,
             field.thresholds,
             field.slopes,
             ions.first_ion,
