@@ -13,8 +13,20 @@ from numba import uint32, uint64
 
 from mc.compilation import compiled
 
-PLACEMENT, INITIAL_STATE, DIFFUSION, ENTRY, PORE_WALK, PORE_ENDS, WAITING, TRANSITION, PUMP_WAITING = range(9)
-"""The streams."""
+(
+    PLACEMENT,
+    INITIAL_STATE,
+    DIFFUSION,
+    ENTRY,
+    PORE_WALK,
+    PORE_ENDS,
+    WAITING,
+    TRANSITION,
+    PUMP_WAITING,
+    PLACEMENT_OF_CHANNELS,
+    PLACEMENT_OF_PUMPS,
+) = range(11)
+"""The streams; new ones come last, for their numbers are in the results."""
 
 _PARITY = uint32(0x1BD11BDA)
 _TO_UNIT = 1.0 / 4294967296.0

@@ -119,7 +119,7 @@ def _describe(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
             f"{show_time(advice.largest_safe_time_step)} ({advice.time_step_cause}); refused above "
             f"{show_time(advice.largest_possible_time_step)}",
         ),
-        ("grid", f"{advice.n_cells:,} cells of {advice.grid_spacing:.3g} nm"),
+        *_describe_grid(scenario, advice),
         ("one ion moves the potential", f"{advice.elementary_voltage_step:.3g} mV (e/C)"),
         ("thermal noise of the potential", f"{advice.capacitance_noise:.3g} mV (square root of kT/C)"),
         ("GHK potential at the start", _show_potential(advice.ghk_potential)),
@@ -134,6 +134,20 @@ def _describe(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
         ("result file, without events", f"about {show_bytes(advice.file_bytes)}"),
         ("run time", f"about {show_time(advice.run_seconds * 1e9)} on two cores"),
     ]
+
+
+def _describe_grid(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
+    """Return the row of the grid, and in two dimensions that of the membrane's line."""
+    along_x = f"{advice.n_cells:,} cells of {advice.grid_spacing:.3g} nm"
+    geometry = scenario.geometry
+    if geometry.dimensions == 1:
+        return [("grid", along_x)]
+    along_y = " and ".join(
+        f"{cells:,} of {length / cells:.3g} nm along the membrane"
+        for cells, length in zip(advice.transverse_cells, geometry.transverse_lengths, strict=True)
+    )
+    line = f"{geometry.width:g} nm wide (y, periodic), {geometry.depth:g} nm deep (not tracked)"
+    return [("membrane", line), ("grid", f"{along_x} along its normal, {along_y}")]
 
 
 def _show_potential(potential: float | None) -> str:
@@ -177,6 +191,7 @@ def _to_json(scenario: Scenario, advice: Advice) -> dict[str, Any]:
         },
         "grid_spacing_nm": advice.grid_spacing,
         "grid_cells": advice.n_cells,
+        "grid_cells_along_membrane": list(advice.transverse_cells),
         "time_step_ns": advice.time_step,
         "steps": advice.n_steps,
         "largest_safe_time_step_ns": finite(advice.largest_safe_time_step),

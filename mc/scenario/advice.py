@@ -11,13 +11,21 @@ from mc import theory
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, thermal_potential
 from mc.errors import McError, ScenarioError, StabilityError
 from mc.scenario.composition import Composition, compose
-from mc.scenario.schema import Scenario
+from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Channel, Scenario
 
 ASSUMED_SPEED = 3e8
-"""Ion-steps per second of the brownian engine on two cores, for the estimated run time."""
+"""Ion-steps per second of the brownian engine on two cores in one dimension, for the estimated run time."""
+
+ASSUMED_TRANSVERSE_SPEED = ASSUMED_SPEED / 2
+"""The same in two dimensions, where each ion moves and meets the field along two axes."""
+
+ASSUMED_CELL_SPEED = 5e7
+"""Cells per second of the two-dimensional field: charges collected, transforms, a system along x for each mode."""
 
 _BYTES_PER_ION = 40
 """Most of it only while the ions are placed, and while their positions are recorded."""
+
+_BYTES_PER_TRANSVERSE_POSITION = 20
 
 _BYTES_PER_CELL = 1000
 _BYTES_PER_PROTEIN = 100
@@ -35,6 +43,16 @@ _COMFORTABLE_EVENT, _SAFE_EVENT = 0.05, 0.1
 
 _LONGEST_AUTOMATIC_STEP = 1.0
 """ns."""
+
+_FINEST_GRID_IN_TWO_DIMENSIONS = 0.5
+"""nm; default along x. Every step looks up the field of its species' own table for each ion, anywhere in it: with
+half a nanometre a box of 100 nm by 250 nm has 50,000 cells, 200 kB a table, which stays in a core's cache, and the
+solver takes less time than the ions. It still has a cell or two for the Debye length of a physiological solution."""
+
+_TRANSVERSE_SPACING = 1.0
+"""nm; default along y, about the width of a mouth. Along the membrane nothing is finer."""
+
+_FEWEST_TRANSVERSE_CELLS = 4
 
 _MOST_STEPS = 2**32 - 1
 """Random numbers are drawn by a 32-bit number of the step."""
@@ -85,6 +103,7 @@ class Advice:
     dielectric_relaxation_time_outside: float
     grid_spacing: float
     n_cells: int
+    transverse_cells: tuple[int, ...]
     time_step: float
     n_steps: int
     largest_safe_time_step: float
@@ -133,22 +152,78 @@ def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
 def entry_velocities(scenario: Scenario) -> dict[str, float]:
     """Return, for each permeant species, the velocity in nm/ns at which ions at the face enter open pores.
 
-    kappa = sum over channels of count p d/(delta A) u delta/(1 - exp(-u delta)), all of them open, at 150 mV:
-    p the permeability of one channel, d the thickness, delta the mouth depth, A the area, u = z V/(d kT/e).
+    kappa = sum over channel types of n p d/delta u delta/(1 - exp(-u delta)), all open, at 150 mV: n the channels for
+    each nm2 of the face, p the permeability of one, d the thickness, delta the mouth depth, u = z V/(d kT/e). In two
+    dimensions it is that of the most crowded place.
     """
-    thickness, area = scenario.membrane.thickness, scenario.geometry.area
+    thickness = scenario.membrane.thickness
     velocities: dict[str, float] = {}
-    for channel in scenario.channels:
-        for name, permeability in channel.permeability.items():
-            if permeability == 0:
-                continue
-            depth = channel.pore.mouth_depth
-            valence = abs(scenario.species[name].valence)
-            drop = valence * _LARGEST_POTENTIAL / thermal_potential(scenario.simulation.temperature)
-            drift = drop * depth / thickness
-            velocity = channel.count * permeability * thickness / (depth * area) * drift / -math.expm1(-drift)
-            velocities[name] = velocities.get(name, 0.0) + velocity
+    for name in dict.fromkeys(name for channel in scenario.channels for name in channel.permeability):
+        valence = abs(scenario.species[name].valence)
+        drop = valence * _LARGEST_POTENTIAL / thermal_potential(scenario.simulation.temperature)
+        captures = []
+        for channel in scenario.channels:
+            drift = drop * channel.pore.mouth_depth / thickness
+            in_zero_field = channel.permeability.get(name, 0.0) * thickness / channel.pore.mouth_depth
+            captures.append(in_zero_field * drift / -math.expm1(-drift))
+        velocity = _at_most_crowded_place(scenario, captures)
+        if velocity > 0:
+            velocities[name] = velocity
     return velocities
+
+
+def _at_most_crowded_place(scenario: Scenario, amounts: list[float]) -> float:
+    """Return the largest sum of what channels share out at one place of the face, per nm2.
+
+    `amounts` has that of one channel of each type. In one dimension channels share the whole face. In two each has
+    its mouth, a strip as long as the patch is deep; there are those of its own type that overlap it, and the others
+    as dense as they are on average where they stand.
+    """
+    area, depth = scenario.geometry.area, scenario.geometry.depth
+    if depth is None:
+        return sum(
+            channel.count * amount / area for channel, amount in zip(scenario.channels, amounts, strict=True)
+        )
+    on_average = [
+        channel.count * amount / (_stretch(scenario, channel) * depth)
+        for channel, amount in zip(scenario.channels, amounts, strict=True)
+    ]
+    at_its_mouth = [
+        _overlapping_mouths(scenario, channel) * amount / (channel.pore.mouth_width * depth)
+        for channel, amount in zip(scenario.channels, amounts, strict=True)
+    ]
+    everywhere = sum(on_average)
+    return max(
+        (
+            here + everywhere - usual if amount > 0 else 0.0
+            for here, usual, amount in zip(at_its_mouth, on_average, amounts, strict=True)
+        ),
+        default=0.0,
+    )
+
+
+def _stretch(scenario: Scenario, channel: Channel) -> float:
+    """Return the length in nm of the stretch of membrane along which the channels of a type stand."""
+    (width,) = scenario.geometry.transverse_lengths
+    return width if channel.cluster is None else 2 * channel.cluster.radius
+
+
+def _overlapping_mouths(scenario: Scenario, channel: Channel) -> float:
+    """Return how many mouths of one type share the most crowded place, about: random places are not yet drawn.
+
+    For those it is the mean number of neighbours that overlap a mouth and two standard deviations more.
+    """
+    (width,) = scenario.geometry.transverse_lengths
+    mouth = channel.pore.mouth_width
+    if isinstance(channel.placement, tuple):
+        positions = np.array(channel.placement)
+        return float(((positions - positions[:, np.newaxis]) % width < mouth).sum(axis=1).max())
+    if channel.placement == "even":
+        crowd = max(1.0, channel.count * mouth / _stretch(scenario, channel))
+    else:
+        neighbours = (channel.count - 1) * mouth / _stretch(scenario, channel)
+        crowd = 1.0 + neighbours + 2.0 * math.sqrt(neighbours)
+    return min(crowd, channel.count)
 
 
 def _event_rates(scenario: Scenario) -> dict[str, float]:
@@ -209,16 +284,30 @@ def _floor_digits(number: float) -> float:
 
 
 def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
-    """Return the size in nm of a cell of the field's grid.
+    """Return the size in nm of a cell of the field's grid along x.
 
     By default a quarter of the shorter Debye length, with at least 40 cells on the shorter side and at most
-    1000 on the longer.
+    1000 on the longer; in two dimensions at least half a nanometre, so that tables stay small.
     """
     geometry = scenario.geometry
     if geometry.grid_spacing is not None:
         return geometry.grid_spacing
     lengths = (geometry.inside_length, geometry.outside_length)
-    return max(min(*_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
+    spacing = max(min(*_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
+    return spacing if geometry.dimensions == 1 else max(spacing, _FINEST_GRID_IN_TWO_DIMENSIONS)
+
+
+def resolve_transverse_cells(scenario: Scenario) -> tuple[int, ...]:
+    """Return the number of cells of the field's grid along each axis of the membrane: none in one dimension.
+
+    A power of two, for the Fourier transform, that makes cells as near as it can to `grid_spacing_y`, by default
+    1 nm; from 4 to 2048.
+    """
+    spacing = scenario.geometry.grid_spacing_y or _TRANSVERSE_SPACING
+    return tuple(
+        min(max(2 ** round(math.log2(length / spacing)), _FEWEST_TRANSVERSE_CELLS), MOST_TRANSVERSE_CELLS)
+        for length in scenario.geometry.transverse_lengths
+    )
 
 
 # --- the regime ---
@@ -269,6 +358,8 @@ def advise(scenario: Scenario) -> Advice:
     n_cells = sum(
         math.ceil(length / grid_spacing) for length in (geometry.inside_length, geometry.outside_length)
     )
+    transverse_cells = resolve_transverse_cells(scenario)
+    n_grid_cells = n_cells * math.prod(transverse_cells)
     if grid_spacing > min(debye_lengths):
         warnings.append(
             f"grid cells of {grid_spacing:.3g} nm are wider than the Debye length, "
@@ -288,6 +379,13 @@ def advise(scenario: Scenario) -> Advice:
             f"the double layers are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} nm; "
             f"for their shape take time steps of {_floor_digits(resolving):g} ns or less (potential "
             "and fluxes are right without)"
+        )
+    notes += _note_places(scenario, composition, transverse_cells, min(debye_lengths), time_step)
+    if geometry.boundary == "bath":
+        exchanged = ", ".join(composition.names)
+        notes.append(
+            f"the far ends exchange ions ({exchanged}) with baths at the concentrations of their sides: "
+            "the number of ions is not constant"
         )
 
     capacitance = scenario.membrane.capacitance * geometry.area
@@ -314,19 +412,23 @@ def advise(scenario: Scenario) -> Advice:
                 f"charging takes about {charging_time:.3g} ns, the run lasts {simulation.duration:g} ns: "
                 "rest will not be reached; take more channels or a longer duration"
             )
-        warnings += _judge_run_down(scenario, composition, rest)
+        if geometry.boundary == "closed":
+            warnings += _judge_run_down(scenario, composition, rest)
 
     n_proteins = sum(channel.count for channel in scenario.channels) + sum(
         pump.count for pump in scenario.pumps
     )
-    memory = composition.n_ions * _BYTES_PER_ION + n_cells * _BYTES_PER_CELL + n_proteins * _BYTES_PER_PROTEIN
+    bytes_per_ion = _BYTES_PER_ION + _BYTES_PER_TRANSVERSE_POSITION * len(transverse_cells)
+    memory = (
+        composition.n_ions * bytes_per_ion + n_grid_cells * _BYTES_PER_CELL + n_proteins * _BYTES_PER_PROTEIN
+    )
     available = machine_memory()
     if available is not None and memory > available:
         refusals.append(
             ScenarioError(
-                f"{scenario.locate('geometry', 'area')}: {composition.n_ions:.3g} ions need "
+                f"{scenario.locate('geometry', geometry.patch_keys[0])}: {composition.n_ions:.3g} ions need "
                 f"{memory / 1e9:.3g} GB of memory, this machine has {available / 1e9:.3g} GB; "
-                "reduce area, inside_length or outside_length"
+                f"reduce {', '.join(geometry.patch_keys)}, inside_length or outside_length"
             )
         )
     elif available is not None and memory > available / 2:
@@ -338,7 +440,12 @@ def advise(scenario: Scenario) -> Advice:
             "recording.positions_interval, recording.profile_interval or recording.interval, "
             "or raise recording.positions_stride"
         )
-    run_seconds = composition.n_ions * n_steps / ASSUMED_SPEED
+    if geometry.dimensions == 1:
+        run_seconds = composition.n_ions * n_steps / ASSUMED_SPEED
+    else:
+        run_seconds = n_steps * (
+            composition.n_ions / ASSUMED_TRANSVERSE_SPEED + n_grid_cells / ASSUMED_CELL_SPEED
+        )
     if run_seconds > 86400:
         warnings.append(f"the run will take about {run_seconds / 86400:.3g} days")
     for pump in scenario.pumps:
@@ -358,6 +465,7 @@ def advise(scenario: Scenario) -> Advice:
         dielectric_relaxation_time_outside=relaxation_times[1],
         grid_spacing=grid_spacing,
         n_cells=n_cells,
+        transverse_cells=transverse_cells,
         time_step=time_step,
         n_steps=n_steps,
         largest_safe_time_step=tightest.safe,
@@ -536,20 +644,60 @@ def _judge_patch(
 
 
 def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError]]:
-    """Judge the share of the membrane that is pore: A_p = p d/D_p for the ion that passes best."""
-    area = scenario.geometry.area
-    open_area = sum(
-        channel.count
-        * max(channel.permeability.values())
-        * scenario.membrane.thickness
-        / channel.pore.diffusion_coefficient
+    """Judge the share of the face that is pore: A_p = p d/D_p for the ion that passes best.
+
+    In two dimensions it is the share of the mouths where they are most crowded.
+    """
+    areas = [
+        max(channel.permeability.values()) * scenario.membrane.thickness / channel.pore.diffusion_coefficient
         for channel in scenario.channels
-    )
-    text = f"the open pores cover {open_area / area:.1%} of the membrane"
-    if open_area >= area:
+    ]
+    share = _at_most_crowded_place(scenario, areas)
+    if scenario.geometry.dimensions == 1:
+        text = f"the open pores cover {share:.1%} of the membrane"
         remedy = "take fewer channels, a larger area or a larger pore.diffusion_coefficient"
+    else:
+        text = f"the open pores cover {share:.1%} of their mouths"
+        remedy = "take a larger depth, pore.mouth_width or pore.diffusion_coefficient, or spread the channels"
+    if share >= 1:
         return [], [StabilityError(f"{scenario.locate('channels')}: {text}, more than there is; {remedy}")]
-    return ([f"{text}: pores no longer act alone"] if open_area > 0.05 * area else []), []
+    return ([f"{text}: pores no longer act alone"] if share > 0.05 else []), []
+
+
+def _note_places(
+    scenario: Scenario,
+    composition: Composition,
+    transverse_cells: tuple[int, ...],
+    debye_length: float,
+    time_step: float,
+) -> list[str]:
+    """Return what is good to know of distributions along the membrane; nothing where they are not tracked."""
+    if not transverse_cells:
+        return []
+    notes = []
+    spacing = scenario.geometry.transverse_lengths[0] / transverse_cells[0]
+    if spacing > debye_length:
+        notes.append(
+            f"cells of {spacing:.3g} nm along the membrane are wider than the Debye length, {debye_length:.3g} nm: "
+            "how double layers vary from place to place is averaged over a cell; ions' own positions are not"
+        )
+    fastest = max(
+        (scenario.species[name].diffusion_coefficient for name in entry_velocities(scenario)), default=0
+    )
+    mouth = min((channel.pore.mouth_width for channel in scenario.channels), default=math.inf)
+    if 2 * fastest * time_step > mouth**2:
+        notes.append(
+            f"around the mouths distributions are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} "
+            f"nm; to see them as fine as the mouth of {mouth:g} nm take time steps of "
+            f"{_floor_digits(mouth**2 / (2 * fastest)):g} ns or less (fluxes are right without)"
+        )
+    for channel in scenario.channels:
+        crowd = _overlapping_mouths(scenario, channel)
+        if crowd >= 2:
+            notes.append(
+                f"where {channel.name} stands closest, about {crowd:.2g} mouths overlap: they share the ions there"
+            )
+    return notes
 
 
 def _judge_run_down(scenario: Scenario, composition: Composition, rest: float) -> list[str]:

@@ -58,9 +58,9 @@ def compose(scenario: Scenario) -> Composition:
     n_ions = sum(counts_inside) + sum(counts_outside)
     if n_ions > MOST_IONS:
         raise ScenarioError(
-            f"{scenario.locate('geometry', 'area')}: {n_ions:.2g} ions fill the box, more than fit into "
-            f"memory and can be numbered ({MOST_IONS:.2g}); reduce area, inside_length, outside_length "
-            "or the concentrations"
+            f"{scenario.locate('geometry', geometry.patch_keys[0])}: {n_ions:.2g} ions fill the box, more than fit "
+            f"into memory and can be numbered ({MOST_IONS:.2g}); reduce {', '.join(geometry.patch_keys)}, "
+            "inside_length, outside_length or the concentrations"
         )
     species = [scenario.species[name] for name in names]
     return Composition(

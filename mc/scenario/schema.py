@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,11 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, ZERO_CELSIUS, thermal_potential
 from mc.theory.gating import open_probability, stationary_distribution
@@ -66,14 +68,23 @@ def nearest_key_hint(key: str, valid: Iterable[str]) -> str:
 # --- types of values ---
 
 
-def _quantity_reader(dimension: str, check: Callable[[float, object], float]) -> BeforeValidator:
-    """Return a validator that reads a quantity; bare numbers pass only in a scenario in internal units."""
+def _is_internal(info: ValidationInfo) -> bool:
+    """Return whether the scenario is in internal units, as `Scenario.to_json` writes it."""
+    return bool(info.context and info.context.get("internal_units"))
 
+
+def _read_quantity(
+    value: object, info: ValidationInfo, dimension: str, check: Callable[[float, object], float]
+) -> float:
+    """Return a quantity in internal units; bare numbers pass only in a scenario in internal units."""
+    if _is_internal(info) and isinstance(value, (int, float)):
+        return check(float(value), value)
+    return check(parse_quantity(value, dimension), value)
+
+
+def _quantity_reader(dimension: str, check: Callable[[float, object], float]) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> float:
-        is_internal = bool(info.context and info.context.get("internal_units"))
-        if is_internal and isinstance(value, (int, float)):
-            return check(float(value), value)
-        return check(parse_quantity(value, dimension), value)
+        return _read_quantity(value, info, dimension, check)
 
     return BeforeValidator(read)
 
@@ -110,7 +121,30 @@ def _species_name(name: str) -> str:
     return name
 
 
+def _read_placement(value: object, info: ValidationInfo) -> object:
+    """Return "random", "even", or positions in nm, each with its own fault."""
+    if value is None or value in ("random", "even"):
+        return value
+    if not isinstance(value, (list, tuple)):
+        found = "a table" if isinstance(value, dict) else f'"{value}"' if isinstance(value, str) else value
+        raise ValueError(
+            f'expected "random", "even" or an array of positions such as ["10 nm", "52 nm"], found {found}'
+        )
+    positions, faults = [], []
+    for i, position in enumerate(value):
+        try:
+            positions.append(_read_quantity(position, info, "length", _not_negative))
+        except ValueError as error:
+            faults.append(Fault((i,), str(error)))
+    _raise_faults(faults)
+    return positions
+
+
 Length = Annotated[float, _quantity_reader("length", _positive)]
+Position = Annotated[float, _quantity_reader("length", _not_negative)]
+PlacementRule = Annotated[
+    Literal["random", "even"] | tuple[float, ...] | None, BeforeValidator(_read_placement)
+]
 Area = Annotated[float, _quantity_reader("area", _positive)]
 Time = Annotated[float, _quantity_reader("time", _positive)]
 Rate = Annotated[float, _quantity_reader("rate", _not_negative)]
@@ -126,6 +160,13 @@ Name = Annotated[str, Field(strict=True, min_length=1, max_length=60), AfterVali
 PlainNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 Stoichiometry = dict[SpeciesName, Annotated[int, Field(strict=True, ge=1, le=10)]]
+
+
+_NOT_GIVEN: Any = None
+"""Default of fields that are filled in when what they follow from is known; then they are floats."""
+
+MOST_TRANSVERSE_CELLS = 2048
+"""Most cells of the field's grid along an axis of the membrane."""
 
 
 class Model(BaseModel):
@@ -163,9 +204,7 @@ class SimulationSettings(Model):
             return value
         if isinstance(value, str) and value.strip().isalpha():
             raise ValueError(f'expected a time such as "0.5 ns", or "auto", found "{value}"')
-        if info.context and info.context.get("internal_units") and isinstance(value, (int, float)):
-            return _positive(float(value), value)
-        return _positive(parse_quantity(value, "time"), value)
+        return _read_quantity(value, info, "time", _positive)
 
     @model_validator(mode="after")
     def _step_within_duration(self) -> "SimulationSettings":
@@ -182,19 +221,104 @@ class SimulationSettings(Model):
 
 
 class Geometry(Model):
-    """The box: a membrane patch with a bath on either side."""
+    """The box: a membrane patch with a bath on either side.
 
-    dimensions: Literal[1] = Field(
-        default=1, description="Number of tracked dimensions: 1, the membrane normal."
+    In one dimension only the membrane normal, x, is tracked and the patch has an area. In two, y along the membrane
+    is tracked too: the patch is a periodic line of `width`, and `depth` is the length of the third, untracked axis.
+    """
+
+    dimensions: Literal[1, 2] = Field(
+        default=1,
+        description="Number of tracked dimensions: 1, the membrane normal; 2, with the line of the membrane.",
     )
-    area: Area = Field(description="Area of the membrane patch, in nm2.", examples=["0.02 um^2"])
+    width: Length | None = Field(
+        default=None,
+        validate_default=True,
+        description="In two dimensions: length of the membrane along y, where it is periodic, in nm.",
+        examples=["200 nm"],
+    )
+    depth: Length | None = Field(
+        default=None,
+        validate_default=True,
+        description="In two dimensions: length of the membrane along the axis that is not tracked, in nm.",
+        examples=["50 nm"],
+    )
+    area: Area = Field(
+        default=_NOT_GIVEN,
+        validate_default=True,
+        description="Area of the membrane patch, in nm2; in two dimensions it is width times depth.",
+        examples=["0.02 um^2"],
+    )
     inside_length: Length = Field(description="Depth of the cytoplasm, in nm.", examples=["25 nm"])
     outside_length: Length = Field(description="Depth of the extracellular bath, in nm.", examples=["25 nm"])
+    boundary: Literal["closed", "bath"] = Field(
+        default="closed",
+        description="The far ends: closed, or a bath that holds them at the concentrations of their sides.",
+        examples=["bath"],
+    )
     grid_spacing: Length | None = Field(
         default=None,
-        description="Size of a cell of the field's grid, in nm; by default a quarter of the Debye length.",
+        description="Size of a cell of the field's grid along x, in nm; by default a quarter of the Debye length, "
+        "in two dimensions at least 0.5 nm.",
         examples=["0.2 nm"],
     )
+    grid_spacing_y: Length | None = Field(
+        default=None,
+        description="In two dimensions: size of a cell along y, in nm, rounded so that a power of two of them fills "
+        "the width; by default about 1 nm.",
+        examples=["1 nm"],
+    )
+
+    @field_validator("width", "depth")
+    @classmethod
+    def _measures_of_the_line(cls, value: float | None, info: ValidationInfo) -> float | None:
+        dimensions = info.data.get("dimensions")
+        if dimensions == 1 and value is not None:
+            raise ValueError("needs dimensions = 2; in one dimension give the area")
+        if dimensions == 2 and value is None:
+            raise PydanticCustomError("missing", "missing")
+        return value
+
+    @field_validator("area", mode="wrap")
+    @classmethod
+    def _area_once(
+        cls, value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> float | None:
+        dimensions, width, depth = (info.data.get(key) for key in ("dimensions", "width", "depth"))
+        if dimensions == 2:
+            if value is not None and not _is_internal(info):
+                raise ValueError("leave it out: in two dimensions the area is width times depth")
+            # Without one of them there is a fault already, and no geometry.
+            return width * depth if width and depth else None
+        if dimensions == 1 and value is None:
+            raise PydanticCustomError("missing", "missing")
+        area: float = read(value)
+        return area
+
+    @field_validator("grid_spacing_y")
+    @classmethod
+    def _spacing_along_the_line(cls, spacing: float | None, info: ValidationInfo) -> float | None:
+        dimensions, width = info.data.get("dimensions"), info.data.get("width")
+        if spacing is None:
+            return None
+        if dimensions == 1:
+            raise ValueError("needs dimensions = 2")
+        if width is not None and width / spacing > MOST_TRANSVERSE_CELLS * math.sqrt(2):
+            raise ValueError(
+                f"{spacing:g} nm is too fine for a width of {width:g} nm: at most {MOST_TRANSVERSE_CELLS} cells, "
+                f"{width / MOST_TRANSVERSE_CELLS:.3g} nm"
+            )
+        return spacing
+
+    @property
+    def transverse_lengths(self) -> tuple[float, ...]:
+        """Lengths in nm of the tracked axes along the membrane: none in one dimension, the width in two."""
+        return () if self.width is None else (self.width,)
+
+    @property
+    def patch_keys(self) -> tuple[str, ...]:
+        """The keys that set the size of the patch, for messages."""
+        return ("area",) if self.dimensions == 1 else ("width", "depth")
 
 
 class Membrane(Model):
@@ -247,6 +371,33 @@ class Pore(Model):
         default=0.3,
         description="Depth at which an entering ion starts in the pore, in nm; results do not depend on it.",
         examples=["0.3 nm"],
+    )
+    mouth_width: Length = Field(
+        default=1.0,
+        description="In two dimensions: width along y of the mouth, the strip in which ions can enter, in nm.",
+        examples=["1 nm"],
+    )
+
+
+class Cluster(Model):
+    """A stretch of the membrane where the proteins of a type stand."""
+
+    centre: Position = Field(description="Its middle along y, in nm.", examples=["100 nm"])
+    radius: Length = Field(description="How far it reaches on either side, in nm.", examples=["10 nm"])
+
+
+class Protein(Model):
+    """A type of membrane protein: how many there are and, in two dimensions, where along y they stand."""
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["K leak"])
+    count: Count = Field(description="Number of proteins of this type in the patch.", examples=[400])
+    placement: PlacementRule = Field(
+        default=None,
+        description='In two dimensions: "random" (the default), "even" or the position of each along y, in nm.',
+        examples=["even"],
+    )
+    cluster: Cluster | None = Field(
+        default=None, description="In two dimensions: where they stand; by default along the whole width."
     )
 
 
@@ -355,11 +506,9 @@ class Gating(Model):
         return float(open_probability(stationary_distribution(self.rate_matrix()), is_open))
 
 
-class Channel(Model):
+class Channel(Protein):
     """A type of channel: how many there are, what passes, how they open and close."""
 
-    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["K leak"])
-    count: Count = Field(description="Number of channels of this type in the patch.", examples=[400])
     permeability: dict[SpeciesName, Permeability] = Field(
         default_factory=dict,
         description="Permeability of one open channel for each species, in nm3/ns.",
@@ -412,11 +561,9 @@ class Channel(Model):
 _ALTERNATIVE = "conductance, concentration and selectivity together"
 
 
-class Pump(Model):
+class Pump(Protein):
     """A type of pump; without any stoichiometry the Na/K-ATPase: 3 Na out, 2 K in."""
 
-    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
-    count: Count = Field(description="Number of pumps of this type in the patch.", examples=[20])
     turnover: Rate = Field(description="Cycles per time at saturation, in 1/ns.", examples=["100 /s"])
     acceleration: PlainNumber = Field(
         default=1.0, description="Factor on the turnover, for pumps that must act within microseconds."
@@ -462,10 +609,6 @@ class Pump(Model):
                 faults.append(Fault(("half_saturation", name), f"the pump does not move {name}"))
         _raise_faults(faults)
         return self
-
-
-_NOT_GIVEN: Any = None
-"""Default of fields that the scenario fills in when it knows the duration; then they are floats."""
 
 
 class RecordingSettings(Model):
@@ -620,7 +763,7 @@ class Scenario(Model):
     @field_validator("channels")
     @classmethod
     def _complete_channels(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
-        faults = _find_double_names(channels)
+        faults = _find_double_names(channels) + _find_misplaced(channels, info)
         for i, channel in enumerate(channels):
             key = "permeability" if channel.permeability else "selectivity"
             faults += _find_absent_species(getattr(channel, key), (i, key), info)
@@ -628,7 +771,12 @@ class Scenario(Model):
             if membrane is not None and depth >= membrane.thickness / 2:
                 message = f"{depth:g} nm must be less than half of the membrane's {membrane.thickness:g} nm"
                 faults.append(Fault((i, "pore", "mouth_depth"), message))
+            geometry, mouth = info.data.get("geometry"), channel.pore.mouth_width
+            if geometry is not None and any(mouth >= length for length in geometry.transverse_lengths):
+                message = f"{mouth:g} nm must be less than the membrane's width, {geometry.width:g} nm"
+                faults.append(Fault((i, "pore", "mouth_width"), message))
         _raise_faults(faults)
+        channels = tuple(_with_placement(channel, info) for channel in channels)
         species, simulation = info.data.get("species"), info.data.get("simulation")
         if species is None or simulation is None:
             return channels
@@ -637,12 +785,12 @@ class Scenario(Model):
     @field_validator("pumps")
     @classmethod
     def _check_pumps(cls, pumps: tuple[Pump, ...], info: ValidationInfo) -> tuple[Pump, ...]:
-        faults = _find_double_names(pumps)
+        faults = _find_double_names(pumps) + _find_misplaced(pumps, info)
         for i, pump in enumerate(pumps):
             faults += _find_absent_species(pump.outward, (i, "outward"), info)
             faults += _find_absent_species(pump.inward, (i, "inward"), info)
         _raise_faults(faults)
-        return pumps
+        return tuple(_with_placement(pump, info) for pump in pumps)
 
     @field_validator("recording")
     @classmethod
@@ -693,7 +841,7 @@ class Scenario(Model):
         return cls.model_validate_json(text, context={"internal_units": True})
 
 
-def _find_double_names(proteins: Iterable[Channel | Pump]) -> list[Fault]:
+def _find_double_names(proteins: Iterable[Protein]) -> list[Fault]:
     first_with: dict[str, int] = {}
     faults = []
     for i, protein in enumerate(proteins):
@@ -704,6 +852,48 @@ def _find_double_names(proteins: Iterable[Channel | Pump]) -> list[Fault]:
             )
         first_with.setdefault(protein.name, i)
     return faults
+
+
+def _find_misplaced(proteins: Iterable[Protein], info: ValidationInfo) -> list[Fault]:
+    """Return a fault for every place that the membrane does not have; none while the geometry is faulty."""
+    geometry = info.data.get("geometry")
+    if geometry is None:
+        return []
+    faults = []
+    for i, protein in enumerate(proteins):
+        if geometry.dimensions == 1:
+            given = [key for key in ("placement", "cluster") if getattr(protein, key) is not None]
+            faults += [Fault((i, key), f"{key} needs dimensions = 2") for key in given]
+            continue
+        width, positions, cluster = geometry.width, protein.placement, protein.cluster
+        beyond = f"must be less than the membrane's width, {width:g} nm"
+        if isinstance(positions, tuple):
+            if cluster is not None:
+                message = 'stands beside positions: a cluster needs placement = "random" or "even"'
+                faults.append(Fault((i, "cluster"), message))
+            if len(positions) != protein.count:
+                message = f"{len(positions)} positions for a count of {protein.count}: each needs one"
+                faults.append(Fault((i, "placement"), message))
+            for j, position in enumerate(positions):
+                if position >= width:
+                    faults.append(Fault((i, "placement", j), f"{position:g} nm {beyond}"))
+        if cluster is not None and cluster.centre >= width:
+            faults.append(Fault((i, "cluster", "centre"), f"{cluster.centre:g} nm {beyond}"))
+        if cluster is not None and cluster.radius > width / 2:
+            message = f"{cluster.radius:g} nm is more than half of the membrane's width, {width:g} nm"
+            faults.append(Fault((i, "cluster", "radius"), message))
+    return faults
+
+
+_AnyProtein = TypeVar("_AnyProtein", bound=Protein)
+
+
+def _with_placement(protein: _AnyProtein, info: ValidationInfo) -> _AnyProtein:
+    """Return `protein` at random places where none are given and places are tracked."""
+    geometry = info.data.get("geometry")
+    if geometry is None or geometry.dimensions == 1 or protein.placement is not None:
+        return protein
+    return protein.model_copy(update={"placement": "random"})
 
 
 def _find_absent_species(

@@ -71,7 +71,11 @@ CHANGES = {
         'engine = "brownean"',
         ["simulation.engine: expected 'brownian'", 'found "brownean"'],
     ),
-    "two dimensions": ("dimensions = 1", "dimensions = 2", ["geometry.dimensions: expected 1", "found 2"]),
+    "three dimensions": (
+        "dimensions = 1",
+        "dimensions = 3",
+        ["geometry.dimensions: expected 1 or 2", "found 3"],
+    ),
     "boiling water": ('"37 degC"', '"137 degC"', ["simulation.temperature: must lie between 0 and 100 degC"]),
     "a channel of an absent species": (
         K_LEAK,

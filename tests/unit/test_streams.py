@@ -43,7 +43,7 @@ def test_a_draw_depends_on_seed_stream_entity_and_step_and_on_nothing_else():
 
 
 def test_every_stream_has_a_key_of_its_own():
-    assert len({tuple(streams.stream_key(4, stream)) for stream in range(9)}) == 9
+    assert len({tuple(streams.stream_key(4, stream)) for stream in range(11)}) == 11
 
 
 def test_uniforms_are_the_draws_of_the_entities_in_order():

@@ -1,0 +1,57 @@
+"""Where along the membrane each channel and each pump stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc.scenario.schema import Protein, Scenario
+from mc.streams import PLACEMENT_OF_CHANNELS, PLACEMENT_OF_PUMPS, stream_key, uniforms
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Position y in nm, from 0 to below the width, of every channel and every pump, in the order of their types."""
+
+    channels: NDArray[np.float64]
+    pumps: NDArray[np.float64]
+
+
+def place(scenario: Scenario, seed: int) -> Placement:
+    """Return where the proteins of a scenario stand; in one dimension, where y is not tracked, all are at 0.
+
+    The same seed gives the same places.
+    """
+    width = scenario.geometry.width
+    return Placement(
+        channels=_place_all(scenario.channels, width, stream_key(seed, PLACEMENT_OF_CHANNELS)),
+        pumps=_place_all(scenario.pumps, width, stream_key(seed, PLACEMENT_OF_PUMPS)),
+    )
+
+
+def _place_all(
+    proteins: Sequence[Protein], width: float | None, key: NDArray[np.uint32]
+) -> NDArray[np.float64]:
+    n = sum(protein.count for protein in proteins)
+    if width is None:
+        return np.zeros(n)
+    # One number for each protein, used or not: how one type is placed does not move the others.
+    draws = uniforms(key, n, 0)
+    ends = np.cumsum([protein.count for protein in proteins])[:-1]
+    each = [
+        _place_type(protein, width, own) for protein, own in zip(proteins, np.split(draws, ends), strict=True)
+    ]
+    return np.concatenate(each)
+
+
+def _place_type(protein: Protein, width: float, draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    if isinstance(protein.placement, tuple):
+        return np.array(protein.placement)
+    is_even = protein.placement == "even"
+    fractions = (np.arange(protein.count) + 0.5) / protein.count if is_even else draws
+    if protein.cluster is None:
+        return fractions * width
+    positions = (protein.cluster.centre + (2.0 * fractions - 1.0) * protein.cluster.radius) % width
+    # A position just below 0 is rounded to the width itself, which is 0 again.
+    return np.where(positions < width, positions, 0.0)
