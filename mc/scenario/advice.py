@@ -635,8 +635,9 @@ def _judge_patch(
             continue
         sides = {"inside": composition.counts_inside[i], "outside": composition.counts_outside[i]}
         for side, count in sides.items():
-            if count < 10:
-                written = getattr(scenario, side).get(name, 0.0)
+            written = getattr(scenario, side).get(name, 0.0)
+            # A species that is left out on purpose is no noise.
+            if count < 10 and written > 0:
                 warnings.append(
                     f"{count} ions of {name} {side} ({written:g} mM): its concentration there is mere noise"
                 )
@@ -676,7 +677,7 @@ def _note_places(
         return []
     notes = []
     spacing = scenario.geometry.transverse_lengths[0] / transverse_cells[0]
-    if spacing > debye_length:
+    if spacing > 1.5 * debye_length:
         notes.append(
             f"cells of {spacing:.3g} nm along the membrane are wider than the Debye length, {debye_length:.3g} nm: "
             "how double layers vary from place to place is averaged over a cell; ions' own positions are not"
