@@ -33,16 +33,17 @@ def place(scenario: Scenario, seed: int) -> Placement:
 def _place_all(
     proteins: Sequence[Protein], width: float | None, key: NDArray[np.uint32]
 ) -> NDArray[np.float64]:
-    n = sum(protein.count for protein in proteins)
+    ends = np.cumsum([protein.count for protein in proteins], dtype=np.int64)
+    n = int(ends[-1]) if proteins else 0
     if width is None:
         return np.zeros(n)
     # One number for each protein, used or not: how one type is placed does not move the others.
     draws = uniforms(key, n, 0)
-    ends = np.cumsum([protein.count for protein in proteins])[:-1]
-    each = [
-        _place_type(protein, width, own) for protein, own in zip(proteins, np.split(draws, ends), strict=True)
-    ]
-    return np.concatenate(each)
+    positions = np.empty(n)
+    for protein, end in zip(proteins, ends, strict=True):
+        own = slice(end - protein.count, end)
+        positions[own] = _place_type(protein, width, draws[own])
+    return positions
 
 
 def _place_type(protein: Protein, width: float, draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,6 +31,25 @@ def test_the_regime_is_printed_for_people():
     assert "\x1b" not in result.stdout
 
 
+LINE = 'geometry={dimensions=2, width="400 nm", depth="50 nm", inside_length="25 nm", outside_length="25 nm"}'
+
+
+def test_two_dimensions_have_a_row_for_the_line_of_the_membrane():
+    line = run("--set", LINE)
+    assert line.exit_code == 0
+    assert "400 nm wide (y, periodic), 50 nm deep (not tracked)" in line.stdout
+    assert "100 cells of 0.5 nm along its normal, 512 of 0.781 nm along the membrane" in line.stdout
+    assert "membrane  " not in run().stdout
+    assert json.loads(run("--json", "--set", LINE).stdout)["grid_cells_along_membrane"] == [512]
+
+
+@pytest.mark.parametrize("path", sorted(MAIN_SCENARIO.parent.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_scenario_that_comes_along_works(path):
+    result = CliRunner().invoke(cli, ["check", str(path), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["run_seconds"] < 120
+
+
 def test_warnings_come_last_and_on_stderr():
     result = run("--set", "simulation.time_step=6 ns", "--set", "geometry.area=0.001 um^2")
     assert "warning: time step 6 ns: too long for" in result.stderr

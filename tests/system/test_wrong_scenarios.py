@@ -76,6 +76,16 @@ CHANGES = {
         "dimensions = 3",
         ["geometry.dimensions: expected 1 or 2", "found 3"],
     ),
+    "a width in one dimension": (
+        "dimensions = 1",
+        'dimensions = 1\nwidth = "5 nm"',
+        ["geometry.width: needs dimensions = 2; in one dimension give the area"],
+    ),
+    "a place in one dimension": (
+        "count = 190",
+        'count = 190\nplacement = "even"',
+        ['channels."K leak".placement: placement needs dimensions = 2'],
+    ),
     "boiling water": ('"37 degC"', '"137 degC"', ["simulation.temperature: must lie between 0 and 100 degC"]),
     "a channel of an absent species": (
         K_LEAK,
@@ -140,6 +150,76 @@ CHANGES = {
 }
 
 
+GOOD_LINE = GOOD.replace('area = "0.02 um^2" ', 'width = "400 nm"\ndepth = "50 nm" ').replace(
+    "dimensions = 1", "dimensions = 2"
+)
+"""The same in two dimensions, as many ions in as large a patch."""
+
+CHANGES_OF_A_LINE = {
+    "an area beside a width": (
+        'width = "400 nm"',
+        'width = "400 nm"\narea = "0.02 um^2"',
+        ["geometry.area: leave it out: in two dimensions the area is width times depth"],
+    ),
+    "a line without a width": (
+        'width = "400 nm"',
+        "",
+        ['geometry.width: missing; write e.g. width = "200 nm"'],
+    ),
+    "a typo in the depth": ("depth =", "dpeth =", ["geometry.dpeth: unknown key", 'did you mean "depth"?']),
+    "an unknown boundary": (
+        'depth = "50 nm"',
+        'depth = "50 nm"\nboundary = "open"',
+        ["geometry.boundary: expected 'closed' or 'bath', found \"open\""],
+    ),
+    "an unknown rule of placement": (
+        "count = 190",
+        'count = 190\nplacement = "evenly"',
+        ['channels."K leak".placement: expected "random", "even" or an array of positions', 'found "evenly"'],
+    ),
+    "a wrong number of positions": (
+        "count = 12",
+        'count = 12\nplacement = ["1 nm", "2 nm"]',
+        ['channels."Na leak".placement: 2 positions for a count of 12: each needs one'],
+    ),
+    "a position beyond the end": (
+        "count = 12",
+        'count = 1\nplacement = ["500 nm"]',
+        ['channels."Na leak".placement.0: 500 nm must be less than the membrane\'s width, 400 nm'],
+    ),
+    "a position in volts": (
+        "count = 12",
+        'count = 1\nplacement = ["5 mV"]',
+        ['channels."Na leak".placement.0: expected a length', "(a potential)"],
+    ),
+    "a cluster wider than the membrane": (
+        "count = 30",
+        'count = 30\ncluster = { centre = "1 nm", radius = "1 um" }',
+        ["cluster.radius: 1000 nm is more than half of the membrane's width, 400 nm"],
+    ),
+    "a cluster of given positions": (
+        "count = 30",
+        'count = 1\nplacement = ["1 nm"]\ncluster = { centre = "1 nm", radius = "1 nm" }',
+        ["cluster: stands beside positions"],
+    ),
+    "a mouth wider than the membrane": (
+        'pore = { diffusion_coefficient = "1 um^2/ms" }',
+        'pore = { mouth_width = "400 nm" }',
+        ["pore.mouth_width: 400 nm must be less than the membrane's width, 400 nm"],
+    ),
+    "1e15 ions along a line": (
+        'width = "400 nm"',
+        'width = "1 m"',
+        ["geometry.width:", "ions fill the box", "reduce width, depth"],
+    ),
+    "a grid too fine": (
+        'depth = "50 nm"',
+        'depth = "50 nm"\ngrid_spacing_y = "0.1 nm"',
+        ["geometry.grid_spacing_y: 0.1 nm is too fine for a width of 400 nm: at most 2048 cells, 0.195 nm"],
+    ),
+}
+
+
 def check(path: object) -> list[str]:
     """Return the lines of errors that `ionmc check` prints; the exit status must be 2."""
     result = CliRunner().invoke(cli, ["check", str(path)])
@@ -155,6 +235,18 @@ def test_a_wrong_key_or_value_gives_one_error(name, tmp_path):
     assert old in GOOD
     path = tmp_path / "wrong.toml"
     path.write_text(GOOD.replace(old, new, 1))
+    errors = check(path)
+    assert len(errors) == 1, errors
+    for fragment in fragments:
+        assert fragment in errors[0]
+
+
+@pytest.mark.parametrize("name", CHANGES_OF_A_LINE)
+def test_a_wrong_key_or_value_of_a_line_gives_one_error(name, tmp_path):
+    old, new, fragments = CHANGES_OF_A_LINE[name]
+    assert old in GOOD_LINE
+    path = tmp_path / "wrong.toml"
+    path.write_text(GOOD_LINE.replace(old, new, 1))
     errors = check(path)
     assert len(errors) == 1, errors
     for fragment in fragments:
@@ -255,6 +347,14 @@ def test_deeply_nested_arrays(tmp_path):
 def test_the_good_file_is_good(tmp_path):
     path = tmp_path / "good.toml"
     path.write_text(GOOD)
+    result = CliRunner().invoke(cli, ["check", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "error" not in result.stderr
+
+
+def test_the_good_line_is_good(tmp_path):
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD_LINE)
     result = CliRunner().invoke(cli, ["check", str(path)])
     assert result.exit_code == 0, result.output
     assert "error" not in result.stderr

@@ -57,3 +57,14 @@ def read(scenario_file):
         return read_scenario(scenario_file, overrides)
 
     return read_with
+
+
+@pytest.fixture
+def read_2d(read):
+    """Read the small scenario in two dimensions, the same area as a line, changed by overrides."""
+    line = 'geometry={dimensions=2, width="200 nm", depth="50 nm", inside_length="20 nm", outside_length="30 nm"}'
+
+    def read_with(*overrides: str):
+        return read(line, *overrides)
+
+    return read_with

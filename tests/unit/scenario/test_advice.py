@@ -11,6 +11,7 @@ from mc.scenario.advice import (
     largest_time_step,
     resolve_grid_spacing,
     resolve_time_step,
+    resolve_transverse_cells,
 )
 from mc.scenario.composition import compose
 
@@ -81,6 +82,45 @@ def test_results_do_not_depend_on_how_channels_are_split_into_types(read):
         '{name="b", count=40, permeability={K="0.037 nm^3/ns"}}]'
     )
     assert entry_velocities(read(split))["K"] == pytest.approx(entry_velocities(read())["K"])
+
+
+def test_entry_into_one_mouth_is_judged_by_the_area_of_the_mouth(read_2d):
+    """p d/(delta w H) with the factor at 150 mV: a mouth of 1 nm by 50 nm."""
+    velocity = entry_velocities(read_2d("channels.0.count=1"))["K"]
+    drift = 150 / 26.7267 * 0.3 / 4
+    one = 0.037 * 4 / (0.3 * 50) * drift / (1 - math.exp(-drift))
+    assert velocity == pytest.approx(one, rel=1e-5)
+    wide = entry_velocities(read_2d("channels.0.count=1", "channels.0.pore.mouth_width=4 nm"))["K"]
+    assert wide == pytest.approx(one / 4, rel=1e-5)
+    apart = ("channels.0.count=100", "channels.0.placement=even")  # every 2 nm, mouths of 1 nm
+    assert entry_velocities(read_2d(*apart))["K"] == pytest.approx(one, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("count", "places", "mouths"),
+    [
+        (100, 'placement="even", cluster={centre="9 nm", radius="10 nm"}', 5),  # 100 mouths of 1 nm on 20 nm
+        (3, 'placement=["0.2 nm", "199.6 nm", "100 nm"]', 2),  # the first two overlap across the end
+        (3, 'placement=["10 nm", "11 nm", "12 nm"]', 1),
+        (101, 'placement="random"', 1 + 0.5 + 2 * math.sqrt(0.5)),
+        (2, 'placement="random", cluster={centre="9 nm", radius="0.1 nm"}', 2),
+    ],
+)
+def test_entry_is_judged_where_mouths_overlap_most(read_2d, count, places, mouths):
+    def velocity(count, places):
+        channel = f'{{name="K", count={count}, permeability={{K="0.03 nm^3/ns"}}, {places}}}'
+        return entry_velocities(read_2d(f"channels=[{channel}]"))["K"]
+
+    assert velocity(count, places) == pytest.approx(mouths * velocity(1, 'placement="even"'))
+
+
+def test_channels_of_another_type_crowd_a_mouth_as_densely_as_they_stand(read_2d):
+    few = '{name="few", count=1, permeability={K="0.03 nm^3/ns"}, placement="even"}'
+    many = (
+        '{name="many", count=50, permeability={K="0.01 nm^3/ns"}, placement="even"}'  # a quarter of the line
+    )
+    alone, together = (entry_velocities(read_2d(f"channels=[{one}]"))["K"] for one in (few, f"{few}, {many}"))
+    assert together == pytest.approx(alone * (1 + 0.25 / 3))
 
 
 def test_automatic_time_step_is_one_nanosecond_where_nothing_forbids(read):
@@ -186,6 +226,74 @@ def test_grid_is_a_quarter_of_the_debye_length_within_bounds(read):
     assert spacing(*dilute) == 0.5  # at least 40 cells on the shorter side
 
 
+def test_grid_along_the_normal_is_at_least_half_a_nanometre_in_two_dimensions(read_2d):
+    def spacing(*overrides):
+        scenario = read_2d(*overrides)
+        return resolve_grid_spacing(scenario, compose(scenario))
+
+    assert spacing() == 0.5
+    assert spacing("geometry.grid_spacing=0.1 nm") == 0.1
+    assert spacing("geometry.outside_length=1 um") == 1.0  # at most 1000 cells
+
+
+@pytest.mark.parametrize(
+    ("width", "cells"), [(200, 256), (1, 4), (45, 32), (46, 64), (360, 256), (363, 512), (1e5, 2048)]
+)
+def test_cells_along_the_membrane_are_a_power_of_two_of_about_a_nanometre(read_2d, width, cells):
+    narrow = "channels.0.pore.mouth_width=0.5 nm"
+    assert resolve_transverse_cells(read_2d(f"geometry.width={width} nm", narrow)) == (cells,)
+
+
+def test_cells_along_the_membrane_follow_the_spacing_that_is_given(read_2d):
+    assert resolve_transverse_cells(read_2d("geometry.grid_spacing_y=0.4 nm")) == (512,)
+    assert resolve_transverse_cells(read_2d("geometry.grid_spacing_y=3 nm")) == (64,)
+
+
+def test_one_dimension_has_no_cells_along_the_membrane(read):
+    assert resolve_transverse_cells(read()) == ()
+    assert advise(read()).transverse_cells == ()
+
+
+def test_pores_larger_than_their_mouths_are_refused(read_2d):
+    """A_p = p d/D_p = 0.148 nm2 in a mouth of 1 nm by 0.1 nm; 100 evenly placed do not overlap."""
+    even = "channels.0.placement=even"
+    narrow = advise(read_2d(even, "geometry.depth=0.1 nm", "simulation.time_step=auto"))
+    assert any("cover 148.0% of their mouths" in str(refusal) for refusal in narrow.refusals)
+    assert any(
+        "cover 14.8% of their mouths" in warning
+        for warning in advise(read_2d(even, "geometry.depth=1 nm")).warnings
+    )
+    assert not any("of their mouths" in warning for warning in advise(read_2d(even)).warnings)
+
+
+def test_notes_of_two_dimensions_are_for_two_dimensions(read, read_2d):
+    def notes(scenario):
+        return " ".join(advise(scenario).notes)
+
+    crowded = read_2d("channels.0.placement=even", 'channels.0.cluster={centre="0 nm", radius="10 nm"}')
+    assert "where K leak stands closest, about 5 mouths overlap" in notes(crowded)
+    assert "overlap" not in notes(read_2d("channels.0.placement=even"))
+    assert "take time steps of 0.19 ns or less" in notes(read_2d())
+    assert "mouth" not in notes(read_2d("simulation.time_step=0.1 ns", "channels.0.placement=even"))
+    assert "wider than the Debye length" in notes(read_2d("geometry.grid_spacing_y=3 nm"))
+    assert "mouth" not in notes(read())
+
+
+def test_baths_are_noted_and_do_not_run_down(read):
+    leaky = ("channels.0.permeability.Na=0.005 nm^3/ns", "simulation.duration=200 us", "pumps=[]")
+    open_ends, closed = advise(read("geometry.boundary=bath", *leaky)), advise(read(*leaky))
+    assert any("exchange ions (K, Cl, Na, A) with baths" in note for note in open_ends.notes)
+    assert not any("with baths" in note for note in closed.notes)
+    assert any("leaks and pumps change" in warning for warning in closed.warnings)
+    assert not any("leaks and pumps change" in warning for warning in open_ends.warnings)
+
+
+def test_a_species_left_out_of_one_solution_is_no_noise(read):
+    assert not any(
+        "K inside" in warning for warning in advise(read("inside.K=0 mM", "inside.Na=140 mM")).warnings
+    )
+
+
 def test_more_steps_than_can_be_numbered_are_refused(read):
     advice = advise(read("simulation.duration=10 s", "recording.interval=1 s"))
     with pytest.raises(StabilityError, match=r"2e\+10 steps of 0.5 ns are more than can be numbered"):
@@ -195,3 +303,11 @@ def test_more_steps_than_can_be_numbered_are_refused(read):
 def test_run_time_follows_ions_and_steps(read):
     advice = advise(read())
     assert advice.run_seconds == pytest.approx(advice.n_ions * 4000 / advice_module.ASSUMED_SPEED)
+
+
+def test_run_time_and_memory_in_two_dimensions_follow_the_cells_too(read_2d):
+    advice = advise(read_2d())
+    cells = 100 * 256
+    a_step = advice.n_ions / advice_module.ASSUMED_TRANSVERSE_SPEED + cells / advice_module.ASSUMED_CELL_SPEED
+    assert advice.run_seconds == pytest.approx(4000 * a_step)
+    assert advice.memory_bytes == advice.n_ions * 60 + cells * 1000 + 105 * 100

@@ -33,6 +33,12 @@ def test_a_neutral_box_gets_no_anion(read):
     assert composition.anion_added_inside == 0
 
 
+def test_a_line_holds_the_ions_of_a_patch_of_the_same_area(read, read_2d):
+    patch, line = compose(read()), compose(read_2d())
+    assert line.counts_inside.tolist() == patch.counts_inside.tolist()
+    assert line.counts_outside.tolist() == patch.counts_outside.tolist()
+
+
 @pytest.mark.parametrize("area", [1000 + 37 * i for i in range(12)])
 def test_rounding_to_whole_ions_never_charges_a_neutral_solution(read, area):
     outside = 'outside={K="3.3 mM", Na="141.3 mM", Mg="1.2 mM", Cl="147 mM"}'
@@ -63,3 +69,8 @@ def test_surplus_negative_charge_is_refused_with_the_remedy(read):
 def test_more_ions_than_can_be_numbered_are_refused(read):
     with pytest.raises(ScenarioError, match=r"geometry\.area: \d\.?\d*e\+\d\d ions fill the box"):
         compose(read("geometry.area=1 m^2"))
+
+
+def test_a_line_with_too_many_ions_is_told_to_be_narrower(read_2d):
+    with pytest.raises(ScenarioError, match=r"geometry\.width: .*; reduce width, depth, inside_length"):
+        compose(read_2d("geometry.width=1 m", "geometry.depth=1 m"))

@@ -149,9 +149,85 @@ def test_a_scenario_survives_json_exactly(read):
     assert again.source is None
 
 
+def test_a_scenario_in_two_dimensions_survives_json_exactly(read_2d):
+    scenario = read_2d(
+        "geometry.boundary=bath",
+        "channels.0.count=2",
+        'channels.0.placement=["3 nm", "4 nm"]',
+        'pumps.0.cluster={centre="1 nm", radius="5 nm"}',
+    )
+    again = Scenario.from_json(scenario.to_json())
+    assert again.model_dump() == scenario.model_dump()
+    assert again.channels[0].placement == (3.0, 4.0)
+
+
 def test_automatic_time_step_survives_json(read):
     scenario = read("simulation.time_step=auto")
     assert Scenario.from_json(scenario.to_json()).simulation.time_step == "auto"
+
+
+def test_in_two_dimensions_the_area_is_width_times_depth(read, read_2d):
+    assert read_2d().geometry.area == read().geometry.area == 10_000.0
+    assert read_2d().geometry.transverse_lengths == (200.0,)
+    assert read().geometry.transverse_lengths == ()
+
+
+def test_places_are_random_by_default_where_there_are_places(read, read_2d):
+    assert read_2d().channels[0].placement == read_2d().pumps[0].placement == "random"
+    assert read().channels[0].placement is None
+
+
+def test_the_far_ends_are_closed_unless_they_are_baths(read, read_2d):
+    assert read().geometry.boundary == "closed"
+    assert read("geometry.boundary=bath").geometry.boundary == "bath"
+    assert read_2d("geometry.boundary=bath").geometry.boundary == "bath"
+
+
+@pytest.mark.parametrize(
+    ("override", "fragment"),
+    [
+        (
+            "geometry.area=1 nm^2",
+            "geometry.area: leave it out: in two dimensions the area is width times depth",
+        ),
+        ("geometry.boundary=open", "geometry.boundary: expected 'closed' or 'bath', found \"open\""),
+        ("geometry.width=0 nm", "geometry.width: must be positive"),
+        ("geometry.grid_spacing_y=0.05 nm", "at most 2048 cells, 0.0977 nm"),
+        (
+            'geometry={dimensions=2, depth="9 nm", inside_length="9 nm", outside_length="9 nm"}',
+            "width: missing",
+        ),
+        (
+            'geometry={dimensions=2, width="9 nm", depht="9 nm", inside_length="9 nm", outside_length="9 nm"}',
+            "geometry.depht: unknown key; allowed are dimensions, width, depth, area, inside_length, outside_length, "
+            'boundary, grid_spacing, grid_spacing_y; did you mean "depth"?',
+        ),
+    ],
+)
+def test_faults_of_a_line(read_2d, override, fragment):
+    with pytest.raises(ScenarioError) as error:
+        read_2d(override)
+    assert fragment in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "fragment"),
+    [
+        ("geometry.width=5 nm", "geometry.width: needs dimensions = 2; in one dimension give the area"),
+        ("geometry.depth=5 nm", "geometry.depth: needs dimensions = 2"),
+        ("geometry.grid_spacing_y=1 nm", "geometry.grid_spacing_y: needs dimensions = 2"),
+        (
+            'geometry={inside_length="9 nm", outside_length="9 nm"}',
+            'area: missing; write e.g. area = "0.02 um^2"',
+        ),
+    ],
+)
+def test_faults_of_a_patch_without_places(read, override, fragment):
+    with pytest.raises(ScenarioError) as error:
+        read(override)
+    assert fragment in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_models_cannot_be_changed(read):
