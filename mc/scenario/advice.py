@@ -45,9 +45,9 @@ _LONGEST_AUTOMATIC_STEP = 1.0
 """ns."""
 
 _FINEST_GRID_IN_TWO_DIMENSIONS = 0.5
-"""nm; default along x. Every step looks up the field of its species' own table for each ion, anywhere in it: with
-half a nanometre a box of 100 nm by 250 nm has 50,000 cells, 200 kB a table, which stays in a core's cache, and the
-solver takes less time than the ions. It still has a cell or two for the Debye length of a physiological solution."""
+"""nm; default along x. Each ion looks up the field anywhere in a table of its species: with half a nanometre a box
+of 100 nm by 250 nm has 50,000 cells, 200 kB a table, which stays in a core's cache, and the field is solved anew in
+every step. It still leaves a cell or two for the Debye length of a physiological solution."""
 
 _TRANSVERSE_SPACING = 1.0
 """nm; default along y, about the width of a mouth. Along the membrane nothing is finer."""
