@@ -101,9 +101,10 @@ def find_cells_and_weights(positions, cells, weights, inverse_spacing, stride):
 
 @internal
 def deposit(cells, weights, histograms):
-    """Add a block to the private histograms, shape (HISTOGRAMS, cells)."""
+    """Add a block to the private histograms, shape (HISTOGRAMS, cells), or to one that is too large to have four."""
     one = uint64(1 << COUNT_SHIFT)
-    first, second, third, fourth = histograms[0], histograms[1], histograms[2], histograms[3]
+    n = histograms.shape[0]
+    first, second, third, fourth = histograms[0], histograms[1 % n], histograms[2 % n], histograms[3 % n]
     in_fours = cells.size - cells.size % 4
     for k in range(0, in_fours, 4):
         first[cells[k]] += one + uint64(weights[k])

@@ -1,0 +1,406 @@
+"""Charge to potential with transverse axes: one tridiagonal system along the membrane normal for each mode.
+
+The transverse axes are periodic, so the transform along them (`mc.field.transform`) splits Poisson's equation into
+independent systems, one for each transverse mode of wavenumber k:
+
+    d/dx(eps dphi/dx) - eps k^2 phi = -rho
+
+Finite differences with nodes in x on each bath, half cells at the faces and the far ends. The slab has no grid: it
+holds no charge but that of pores, and its own solution joins its faces exactly. With eps_m = C_m d, the flux into it
+is eps_m k (phi_inner coth(k d) - phi_outer/sinh(k d)) at the inner face, and the same with the faces exchanged at
+the outer one; for k = 0 both are the plate capacitor C_m (phi_inner - phi_outer). A charge q at depth x in the slab acts
+on the outside world as q sinh(k (d - x))/sinh(k d) on the inner face and q sinh(k x)/sinh(k d) on the outer one.
+
+A list of axes of any length makes the modes; without an axis there is the one mode k = 0, which is Gauss's law.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import int64, prange
+
+from mc.compilation import entry_point, internal, parallel
+from mc.field.deposition import WEIGHT_ONE
+from mc.field.transform import LANES, transform_axis, twiddles
+
+GROUP = 64
+"""Modes whose systems are solved together: what their rows hold stays in the cache between both sweeps."""
+
+TILE = 8
+"""Columns of a tile when rows are turned into lanes: 8 numbers fill a cache line."""
+
+
+class Modes(NamedTuple):
+    """The box as the solver sees it; all in internal units."""
+
+    stride: int
+    """Entries a side of every cell and node table, along the normal. The far end is node `stride - 2`."""
+    spacing: float
+    """Along the normal, nm."""
+    node_area: float
+    """What a node stands for of the membrane's area, nm2."""
+    permittivity: float
+    """Of the baths, e/(mV nm)."""
+    thickness: float
+    """Of the slab, nm."""
+    specific_capacitance: float
+    """Of the slab, e/(mV nm2)."""
+    holds_far_end: bool
+    """Whether the potential is zero all over the far end outside; else there is no field there."""
+    cells: np.ndarray
+    """(axes,) int64, along each transverse axis."""
+    transverse_spacings: np.ndarray
+    """(axes,) nm."""
+    wavenumbers: np.ndarray
+    """(modes,) effective ones of the finite differences, 1/nm: the root of the sum of (2 sin(k h/2)/h)^2."""
+    turns: np.ndarray
+    """(axes, 2, largest number of cells) see `transform.twiddles`."""
+
+
+class Factors(NamedTuple):
+    """The factorised systems, with rows from the far end inside to the far end outside, 2 (stride - 1) in all.
+
+    Modes are in groups, the rows of a group together: a power of two between rows would be hard on the cache.
+    """
+
+    multipliers: np.ndarray
+    """(groups, rows, modes of a group) what of the row before is added to a row to eliminate it."""
+    inverse_pivots: np.ndarray
+    """(groups, rows, modes of a group)"""
+
+
+class Workspace(NamedTuple):
+    """Memory of the solver."""
+
+    spectrum: np.ndarray
+    """(groups, rows, modes of a group) charge, then potential, of each mode."""
+    buffers: np.ndarray
+    """(workers, 3, modes * LANES)"""
+    profile: np.ndarray
+    """(modes,) of a charge in the slab."""
+
+
+def make_modes(
+    *,
+    stride: int,
+    spacing: float,
+    area: float,
+    permittivity: float,
+    thickness: float,
+    specific_capacitance: float,
+    cells: tuple[int, ...],
+    widths: tuple[float, ...],
+    holds_far_end: bool = False,
+) -> Modes:
+    """Return the solver's view of a box of `widths` (nm) cut into `cells`, a power of two along each axis."""
+    squares = np.zeros(1)
+    turns = np.zeros((len(cells), 2, max(cells, default=1)))
+    for axis, (n, width) in enumerate(zip(cells, widths, strict=True)):
+        turns[axis, :, :n] = twiddles(n)
+        h = width / n
+        square = (2.0 / h * np.sin(np.pi * np.arange(n) / n)) ** 2
+        squares = (squares[:, None] + square).ravel()
+    return Modes(
+        stride=stride,
+        spacing=spacing,
+        node_area=area / squares.size,
+        permittivity=permittivity,
+        thickness=thickness,
+        specific_capacitance=specific_capacitance,
+        holds_far_end=holds_far_end,
+        cells=np.array(cells, dtype=np.int64),
+        transverse_spacings=np.array(widths, dtype=float) / np.array(cells, dtype=float),
+        wavenumbers=np.sqrt(squares),
+        turns=turns,
+    )
+
+
+def _systems_shape(modes: Modes) -> tuple[int, int, int]:
+    n = modes.wavenumbers.size
+    group = min(n, GROUP)
+    return n // group, 2 * (modes.stride - 1), group
+
+
+def make_factors(modes: Modes) -> Factors:
+    """Return memory for the factorised systems."""
+    shape = _systems_shape(modes)
+    return Factors(np.zeros(shape), np.zeros(shape))
+
+
+def make_workspace(modes: Modes, workers: int) -> Workspace:
+    """Return memory for a solver on so many threads."""
+    n = modes.wavenumbers.size
+    return Workspace(np.zeros(_systems_shape(modes)), np.zeros((workers, 3, n * LANES)), np.zeros(n))
+
+
+@internal
+def cell_between(row, stride):
+    """Return the cell between a row and the next one on the same side, as an index along the normal."""
+    return stride - 3 - row if row < stride - 2 else row + 1
+
+
+@internal
+def node_of(row, stride):
+    """Return the node that a row stands for, as an index along the normal."""
+    return stride - 2 - row if row < stride - 1 else row + 1
+
+
+@entry_point
+def factorise(modes, conductivities, time_step, factors):
+    """Factorise the systems of all modes.
+
+    With `time_step` = 0 they are Gauss's law. With the step's length they are semi-implicit (Ventzek, Hoekstra &
+    Kushner 1994, J. Vac. Sci. Technol. B 12:461): the conductivity adds dt sigma to the permittivity.
+
+    `conductivities`: plane averages in each cell along the normal, (2 * stride,), e/(mV nm ns).
+
+    The potential is zero at the far end outside: everywhere if that end is held, else in the mode k = 0 only, which
+    says nothing but the box is neutral there. A pivot that is infinite pins it.
+
+    Each pivot is kept as what it exceeds the coupling to the next row by, a sum of positive terms: no digits are
+    lost, even in the mode k = 0, where the plain recurrence subtracts numbers that are almost the same.
+    """
+    stride, h = modes.stride, modes.spacing
+    rows = 2 * (stride - 1)
+    inner_face = stride - 2
+    group_size = factors.multipliers.shape[2]
+    for mode in range(modes.wavenumbers.size):
+        multipliers = factors.multipliers[mode // group_size, :, mode % group_size]
+        inverse_pivots = factors.inverse_pivots[mode // group_size, :, mode % group_size]
+        k = modes.wavenumbers[mode]
+        decay = np.exp(-k * modes.thickness)
+        if k > 0.0:
+            stiffness = modes.specific_capacitance * modes.thickness * k
+            slab_coupling = stiffness * 2.0 * decay / (1.0 - decay * decay)
+            slab_charging = stiffness * (1.0 - decay) / (1.0 + decay)
+        else:
+            slab_coupling, slab_charging = modes.specific_capacitance, 0.0
+        coupling_before, excess_before, half_before = 0.0, 0.0, 0.0
+        for row in range(rows):
+            if row == inner_face:
+                coupling, half_after, own = slab_coupling, 0.0, slab_charging
+            elif row == rows - 1:
+                coupling, half_after, own = 0.0, 0.0, 0.0
+            else:
+                permittivity = modes.permittivity + time_step * conductivities[cell_between(row, stride)]
+                coupling = permittivity / h
+                half_after = 0.5 * h * permittivity * k * k
+                own = slab_charging if row == inner_face + 1 else 0.0
+            own += half_before + half_after
+            pivot_before = excess_before + coupling_before
+            if row > 0:
+                multipliers[row] = coupling_before / pivot_before
+                own += coupling_before * (excess_before / pivot_before)
+            is_pinned = row == rows - 1 and (modes.holds_far_end or k == 0.0)
+            inverse_pivots[row] = 0.0 if is_pinned else 1.0 / (own + coupling)
+            coupling_before, excess_before, half_before = coupling, own, half_after
+
+
+@internal
+def transform_lanes(modes, buffers):
+    """Transform one batch of columns along every axis; return the index of the buffer that holds the result."""
+    n = modes.wavenumbers.size
+    at = 0
+    outer, inner = 1, n
+    for axis in range(modes.cells.size):
+        cells = modes.cells[axis]
+        inner //= cells
+        length = cells * inner * LANES
+        swapped = False
+        for i in range(outer):
+            here = slice(i * length, (i + 1) * length)
+            swapped = transform_axis(
+                buffers[at, here],
+                buffers[1 - at, here],
+                buffers[2, here],
+                cells,
+                inner * LANES,
+                modes.turns[axis, :, :cells],
+            )
+        if swapped:
+            at = 1 - at
+        outer *= cells
+    return at
+
+
+@internal
+def load_charges(node_charges, scale, first, last, modes, lanes):
+    """Put the charges of the nodes of some rows side by side as lanes.
+
+    An ion on the far wall may leave a rounding error's share at the node beyond it: that is the wall's.
+    """
+    n = modes.wavenumbers.size
+    width = min(n, TILE)
+    for tile in range(0, n, width):
+        for row in range(first, last):
+            start = node_of(row, modes.stride) * n
+            for m in range(tile, tile + width):
+                lanes[m * LANES + row - first] = scale * node_charges[start + m]
+            if row == 0 or row == 2 * modes.stride - 3:
+                for m in range(tile, tile + width):
+                    lanes[m * LANES + row - first] += scale * node_charges[start + n + m]
+
+
+@internal
+def store_spectrum(lanes, first, last, spectrum):
+    """Take rows of the spectrum out of the lanes."""
+    group_size = spectrum.shape[2]
+    width = min(group_size, TILE)
+    for group in range(spectrum.shape[0]):
+        for tile in range(0, group_size, width):
+            for row in range(first, last):
+                for m in range(tile, tile + width):
+                    spectrum[group, row, m] = lanes[(group * group_size + m) * LANES + row - first]
+
+
+@internal
+def load_spectrum(spectrum, first, last, lanes):
+    """Put rows of the spectrum side by side as lanes."""
+    group_size = spectrum.shape[2]
+    width = min(group_size, TILE)
+    for group in range(spectrum.shape[0]):
+        for tile in range(0, group_size, width):
+            for row in range(first, last):
+                for m in range(tile, tile + width):
+                    lanes[(group * group_size + m) * LANES + row - first] = spectrum[group, row, m]
+
+
+@internal
+def store_potential(lanes, first, last, modes, potential):
+    """Take the potential at the nodes of some rows out of the lanes; beyond a far end it stays what it is there."""
+    n = modes.wavenumbers.size
+    width = min(n, TILE)
+    for tile in range(0, n, width):
+        for row in range(first, last):
+            start = node_of(row, modes.stride) * n
+            for m in range(tile, tile + width):
+                potential[start + m] = lanes[m * LANES + row - first]
+            if row == 0 or row == 2 * modes.stride - 3:
+                for m in range(tile, tile + width):
+                    potential[start + n + m] = lanes[m * LANES + row - first]
+
+
+@parallel
+def transform_charges(node_charges, modes, workspace):
+    """Write the spectrum of the charge per area at each row.
+
+    `node_charges`: (2 * stride * modes,) integers in units of e/WEIGHT_ONE.
+    """
+    rows = workspace.spectrum.shape[1]
+    workers = workspace.buffers.shape[0]
+    batches = (rows + LANES - 1) // LANES
+    # The transform is its own inverse but for the number of modes, which is put in here.
+    scale = 1.0 / (WEIGHT_ONE * modes.node_area * modes.wavenumbers.size)
+    for worker in prange(workers):
+        buffers = workspace.buffers[int64(worker)]
+        for batch in range(worker * batches // workers, (worker + 1) * batches // workers):
+            first, last = batch * LANES, min((batch + 1) * LANES, rows)
+            load_charges(node_charges, scale, first, last, modes, buffers[0])
+            result = transform_lanes(modes, buffers)
+            store_spectrum(buffers[result], first, last, workspace.spectrum)
+
+
+@internal
+def add_charge_in_slab(charge, depth, transverse, modes, workspace):
+    """Add a charge in the slab (e, `depth` nm from the inner face) to the spectrum of both faces.
+
+    `transverse`: (axes,) its place along each axis in nm; it is shared by the two nearest nodes as in the baths.
+    """
+    n = modes.wavenumbers.size
+    profile = workspace.profile
+    profile[:] = charge / (modes.node_area * n)
+    outer, inner = 1, n
+    for axis in range(modes.cells.size):
+        cells = modes.cells[axis]
+        inner //= cells
+        scaled = transverse[axis] / modes.transverse_spacings[axis]
+        node = int64(np.floor(scaled))
+        share = scaled - node
+        for k in range(cells):
+            near, far = (k * node) % cells, (k * (node + 1)) % cells
+            value = (1.0 - share) * (modes.turns[axis, 0, near] + modes.turns[axis, 1, near]) + share * (
+                modes.turns[axis, 0, far] + modes.turns[axis, 1, far]
+            )
+            for i in range(outer):
+                for j in range(inner):
+                    profile[(i * cells + k) * inner + j] *= value
+        outer *= cells
+    face, d = modes.stride - 2, modes.thickness
+    group_size = workspace.spectrum.shape[2]
+    for mode in range(n):
+        k = modes.wavenumbers[mode]
+        if k > 0.0:
+            whole = -np.expm1(-2.0 * k * d)
+            on_inner = np.exp(-k * depth) * -np.expm1(-2.0 * k * (d - depth)) / whole
+            on_outer = np.exp(-k * (d - depth)) * -np.expm1(-2.0 * k * depth) / whole
+        else:
+            on_inner, on_outer = 1.0 - depth / d, depth / d
+        workspace.spectrum[mode // group_size, face, mode % group_size] += on_inner * profile[mode]
+        workspace.spectrum[mode // group_size, face + 1, mode % group_size] += on_outer * profile[mode]
+
+
+@internal
+def eliminate(before, multipliers, row):
+    """Add to a row what the elimination of the row before leaves."""
+    for m in range(row.size):
+        row[m] += multipliers[m] * before[m]
+
+
+@internal
+def substitute(after, multipliers, inverse_pivots, row):
+    """Solve a row, the row after it being solved."""
+    for m in range(row.size):
+        row[m] = row[m] * inverse_pivots[m] + multipliers[m] * after[m]
+
+
+@parallel
+def solve_systems(factors, workspace):
+    """Turn the spectrum of the charge into that of the potential in mV."""
+    groups, rows, _ = workspace.spectrum.shape
+    for i in prange(groups):
+        group = int64(i)
+        spectrum = workspace.spectrum[group]
+        multipliers, inverse_pivots = factors.multipliers[group], factors.inverse_pivots[group]
+        for row in range(1, rows):
+            eliminate(spectrum[row - 1], multipliers[row], spectrum[row])
+        last = rows - 1
+        for m in range(spectrum.shape[1]):
+            spectrum[last, m] *= inverse_pivots[last, m]
+        for row in range(last - 1, -1, -1):
+            substitute(spectrum[row + 1], multipliers[row + 1], inverse_pivots[row], spectrum[row])
+
+
+@parallel
+def transform_potential(modes, workspace, potential):
+    """Write the potential at each node in mV, (2 * stride * modes,)."""
+    rows = workspace.spectrum.shape[1]
+    workers = workspace.buffers.shape[0]
+    batches = (rows + LANES - 1) // LANES
+    for worker in prange(workers):
+        buffers = workspace.buffers[int64(worker)]
+        for batch in range(worker * batches // workers, (worker + 1) * batches // workers):
+            first, last = batch * LANES, min((batch + 1) * LANES, rows)
+            load_spectrum(workspace.spectrum, first, last, buffers[0])
+            result = transform_lanes(modes, buffers)
+            store_potential(buffers[result], first, last, modes, potential)
+
+
+@internal
+def solve_modes(node_charges, charges_in_slab, modes, factors, workspace, potential):
+    """Write the potential at each node in mV, (2 * stride * modes,), zero at the far end outside.
+
+    `charges_in_slab`: (ions, 2 + axes) charge in e, depth from the inner face in nm, place along each axis in nm.
+    """
+    transform_charges(node_charges, modes, workspace)
+    for i in range(charges_in_slab.shape[0]):
+        add_charge_in_slab(
+            charges_in_slab[i, 0], charges_in_slab[i, 1], charges_in_slab[i, 2:], modes, workspace
+        )
+    solve_systems(factors, workspace)
+    transform_potential(modes, workspace, potential)
+
+
+@entry_point
+def find_potential(node_charges, charges_in_slab, modes, factors, workspace, potential):
+    """Call `solve_modes` from Python."""
+    solve_modes(node_charges, charges_in_slab, modes, factors, workspace, potential)

@@ -1,0 +1,266 @@
+import numpy as np
+import pytest
+from numba import njit, set_num_threads
+
+from mc.compilation import entry_point
+from mc.field import clouds, poisson
+from mc.field.deposition import HISTOGRAMS, PARKED, WEIGHT_ONE
+
+SPACING, STRIDE = 0.25, 42  # baths of 10 nm
+LENGTH = SPACING * (STRIDE - 2)
+BOXES = [((), ()), ((8,), (6.0,)), ((4, 8), (5.0, 6.0))]
+VALENCES = np.array([1, -1, 2])
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    set_num_threads(2)
+
+
+@pytest.fixture(params=BOXES, ids=["1D", "2D", "3D"])
+def box(request):
+    cells, widths = request.param
+    return clouds.make_mesh(STRIDE, SPACING, cells, widths), np.array(widths, dtype=np.float32)
+
+
+def random_ions(n, widths, seed=1):
+    random = np.random.default_rng(seed)
+    x = (random.uniform(1e-6, LENGTH, n) * random.choice([-1, 1], n)).astype(np.float32)
+    return x, (random.random((widths.size, n)) * widths[:, None]).astype(np.float32)
+
+
+@njit
+def deposit(positions, transverse, mesh, cells, weights, shapes, histograms, valence, counts, charges):
+    clouds.deposit_block(positions, transverse, mesh, cells, weights, shapes, histograms)
+    clouds.empty_histograms(histograms, valence, counts, charges)
+
+
+@njit
+def add(x, transverse, ions, species, valences, mesh, sums):
+    for k in range(x.size):
+        if ions > 0:
+            clouds.restore(x[k], transverse[:, k], species, valences[species], mesh, sums)
+        else:
+            clouds.withdraw(x[k], transverse[:, k], species, valences[species], mesh, sums)
+
+
+@entry_point
+def sum_charges(sums, valences, mesh, scratch, node_charges):
+    clouds.sum_node_charges(sums, valences, mesh, scratch, node_charges)
+
+
+@entry_point
+def write_slopes(potential, factor, mesh, slopes):
+    clouds.write_slopes(potential, factor, mesh, 2, slopes)
+
+
+@njit
+def gather(x, transverse, cells, mesh, slopes, shapes, looked_up, components):
+    clouds.find_shapes(x, transverse, mesh, cells, shapes)
+    clouds.gather_slopes(slopes, cells, looked_up)
+    clouds.add_components(looked_up, shapes, mesh.spacing_ratios, components)
+
+
+def deposited(x, transverse, mesh, species=0, sums=None):
+    sums = sums or clouds.make_sums(mesh, VALENCES.size)
+    n = x.size
+    shapes = np.zeros((sums.charges.shape[0], n), np.float32)
+    cells, weights = (np.zeros(n, np.uint32) for _ in range(2))
+    histograms = clouds.make_histograms(mesh, HISTOGRAMS if mesh.cells.size == 0 else 1)
+    deposit(
+        x,
+        transverse,
+        mesh,
+        cells,
+        weights,
+        shapes,
+        histograms,
+        VALENCES[species],
+        sums.counts[species],
+        sums.charges,
+    )
+    assert not histograms.any()
+    return sums
+
+
+def node_charges_of(sums, mesh, workers=2):
+    charges = np.full(sums.counts.shape[1], 7, dtype=np.int64)
+    sum_charges(
+        sums, VALENCES, mesh, np.zeros((workers, sums.charges.shape[0] + 1, mesh.plane), np.int64), charges
+    )
+    return charges
+
+
+def field_at(x, transverse, mesh, potential):
+    """Return the components at each ion, (1 + axes, ions)."""
+    subsets = 2 << mesh.cells.size
+    slopes = np.full((subsets - 1, potential.size), np.nan, np.float32)
+    write_slopes(potential.astype(float), 1.0 / SPACING, mesh, slopes)
+    shapes, looked_up = (np.zeros((subsets - 1, x.size), np.float32) for _ in range(2))
+    components = np.zeros(transverse.shape, np.float32)
+    away = (np.minimum(abs(x) * mesh.inverse_spacing, STRIDE - 1)).astype(np.uint32)
+    cells = (away + np.where(x > 0, STRIDE, 0)).astype(np.uint32)
+    gather(x, transverse, cells, mesh, slopes, shapes, looked_up, components)
+    return np.concatenate([looked_up[:1], components]).astype(float)
+
+
+def multilinear(x, transverse, mesh, potential):
+    """Return the interpolated potential at each ion in double precision."""
+    table = potential.reshape(2, STRIDE, *mesh.cells)
+    scaled = [np.abs(x.astype(float)) / SPACING]
+    scaled += [
+        y.astype(float) * float(inverse) for y, inverse in zip(transverse, mesh.inverse_spacings, strict=True)
+    ]
+    nodes = [np.floor(s).astype(int) for s in scaled]
+    value = np.zeros(x.size)
+    for corner in np.ndindex(*(2,) * len(scaled)):
+        share, index = np.ones(x.size), [(x > 0).astype(int), nodes[0] + corner[0]]
+        for axis, (s, node, far) in enumerate(zip(scaled, nodes, corner, strict=True)):
+            share = share * (s - node if far else 1 - (s - node))
+            if axis > 0:
+                index.append((node + far) % mesh.cells[axis - 1])
+        value += share * table[tuple(index)]
+    return value
+
+
+@pytest.mark.parametrize("n", [1, 5, 2048])
+def test_deposit_conserves_charge_and_its_first_moment(box, n):
+    mesh, widths = box
+    x, transverse = random_ions(n, widths)
+    charges = node_charges_of(deposited(x, transverse, mesh, species=2), mesh)
+    assert charges.sum() == 2 * n * WEIGHT_ONE
+    outside = charges.reshape(2, STRIDE, -1)[1].sum(axis=1)
+    moment = outside @ np.arange(STRIDE) * SPACING / WEIGHT_ONE
+    assert moment == pytest.approx(2 * x[x > 0].sum(dtype=float), abs=n * SPACING / WEIGHT_ONE)
+
+
+def test_deposit_gives_every_node_its_multilinear_share(box):
+    mesh, widths = box
+    x, transverse = random_ions(300, widths)
+    charges = node_charges_of(deposited(x, transverse, mesh), mesh)
+    random = np.random.default_rng(2)
+    for _ in range(3):
+        potential = random.normal(size=charges.size)
+        # The potential energy of the ions is that of the nodes: gather and deposit share their weights.
+        energy = multilinear(x, transverse, mesh, potential).sum()
+        assert charges @ potential / WEIGHT_ONE == pytest.approx(energy, abs=0.01)
+
+
+def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(box):
+    mesh, widths = box
+    x, transverse = random_ions(2000, widths)
+    order = np.random.default_rng(3).permutation(x.size)
+    whole = deposited(x, transverse, mesh)
+    parts = deposited(x[order[:700]], transverse[:, order[:700]], mesh)
+    parts = deposited(x[order[700:]], transverse[:, order[700:]], mesh, sums=parts)
+    np.testing.assert_array_equal(whole.counts, parts.counts)
+    np.testing.assert_array_equal(whole.charges, parts.charges)
+    assert whole.counts.sum() == 2000
+
+
+@pytest.mark.parametrize("workers", [1, 3, 5])
+def test_the_number_of_workers_does_not_matter(box, workers):
+    mesh, widths = box
+    sums = deposited(*random_ions(500, widths), mesh)
+    np.testing.assert_array_equal(node_charges_of(sums, mesh, workers), node_charges_of(sums, mesh, 2))
+
+
+def test_ions_added_one_by_one_are_those_of_a_block(box):
+    mesh, widths = box
+    x, transverse = random_ions(500, widths)
+    sums, block = clouds.make_sums(mesh, 3), deposited(x, transverse, mesh, species=1)
+    add(x, transverse, 1, 1, VALENCES, mesh, sums)
+    np.testing.assert_array_equal(sums.counts, block.counts)
+    np.testing.assert_array_equal(sums.charges, block.charges)
+    add(x, transverse, -1, 1, VALENCES, mesh, sums)
+    assert not sums.counts.any()
+    assert not sums.charges.any()
+
+
+def test_ions_in_no_bath_have_no_charge_at_the_nodes(box):
+    mesh, widths = box
+    x, transverse = random_ions(10, widths)
+    sums = deposited(np.copysign(PARKED, x), transverse, mesh)
+    assert sums.counts.reshape(3, 2, STRIDE, -1)[0, :, -1].sum() == 10
+    assert not node_charges_of(sums, mesh).any()
+
+
+def test_without_axes_the_charges_are_those_of_one_dimension():
+    @njit
+    def sum_1d(counts, weight_sums, valences, stride, node_charges):
+        poisson.sum_node_charges(counts, weight_sums, valences, stride, node_charges)
+
+    mesh = clouds.make_mesh(STRIDE, SPACING)
+    x, none = random_ions(1000, np.zeros(0, np.float32))
+    sums = deposited(x, none, mesh, species=2)
+    expected = np.zeros(2 * STRIDE, np.int64)
+    weight_sums = np.zeros((3, 2 * STRIDE), np.int64)
+    weight_sums[2] = sums.charges[0] // 2
+    sum_1d(sums.counts, weight_sums, VALENCES, STRIDE, expected)
+    np.testing.assert_array_equal(node_charges_of(sums, mesh), expected)
+
+
+def test_an_entry_holds_as_many_ions_as_promised():
+    mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (1.0,))
+    n = clouds.MOST_IN_A_CELL
+    x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
+    y = np.full((1, n), np.nextafter(np.float32(1), np.float32(0)), np.float32)
+    sums = deposited(x, y, mesh)
+    assert sums.counts[0, STRIDE] == n
+    np.testing.assert_array_equal(sums.charges[:, STRIDE], n * WEIGHT_ONE)
+
+
+def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell():
+    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    sums = deposited(np.float32([1.1]), np.float32([[6.0]]), mesh)
+    charges = node_charges_of(sums, mesh).reshape(2, STRIDE, 8)
+    assert charges[1, 4:6, 0].sum() == WEIGHT_ONE
+
+
+def test_the_field_is_minus_the_gradient_of_the_interpolated_potential(box):
+    """Exact within a cell: a finite move along one axis does the work that the potential loses."""
+    mesh, widths = box
+    random = np.random.default_rng(4)
+    potential = random.normal(size=2 * STRIDE * mesh.plane)
+    x, transverse = random_ions(400, widths)
+    field = field_at(x, transverse, mesh, potential)
+    for axis in range(1 + widths.size):
+        spacing = SPACING if axis == 0 else 1.0 / float(mesh.inverse_spacings[axis - 1])
+        start, end = ([x.astype(float), *transverse.astype(float)] for _ in range(2))
+        coordinate = abs(start[axis]) / spacing
+        # From the near to the far end of the cell, a hair inside.
+        for place, at in ((start, np.floor(coordinate) + 1e-6), (end, np.floor(coordinate) + 1 - 1e-6)):
+            place[axis] = at * spacing * (np.sign(x) if axis == 0 else 1)
+        energies = [multilinear(p[0], p[1:], mesh, potential) for p in (start, end)]
+        work = field[axis] * spacing * (1 - 2e-6)
+        np.testing.assert_allclose(work, energies[0] - energies[1], atol=1e-3)
+
+
+def test_the_field_of_a_linear_potential_is_exact_on_either_side_of_the_face():
+    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    node = np.arange(STRIDE) * SPACING
+    potential = np.stack([10.0 - 3.0 * node, -20.0 + 5.0 * node])[:, :, None].repeat(8, axis=2).ravel()
+    x = np.float32([-0.01, -5.3, 0.01, 5.3])
+    normal, along = field_at(x, np.float32([[0.1, 2.0, 3.3, 5.9]]), mesh, potential)
+    np.testing.assert_allclose(normal, [3.0, 3.0, -5.0, -5.0], rtol=1e-5)
+    np.testing.assert_allclose(along, 0.0, atol=1e-5)
+
+
+def test_the_field_along_the_membrane_of_a_ramp_is_exact():
+    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    ramp = 2.0 * np.minimum(np.arange(8), 4) * 0.75
+    potential = np.tile(ramp, 2 * STRIDE)
+    normal, along = field_at(np.float32([-3.0, 3.0]), np.float32([[0.4, 2.9]]), mesh, potential)
+    np.testing.assert_allclose(normal, 0.0, atol=1e-5)
+    np.testing.assert_allclose(along, -2.0, rtol=1e-5)
+
+
+@njit
+def wrap(before, displacements, width, after):
+    clouds.wrap_block(before, displacements, width, after)
+
+
+def test_a_periodic_axis_brings_ions_back_on_the_other_side():
+    after = np.zeros(3, np.float32)
+    wrap(np.float32([0.5, 5.5, 3.0]), np.float32([-1.0, 1.0, 0.25]), np.float32(6.0), after)
+    np.testing.assert_allclose(after, [5.5, 0.5, 3.25])
