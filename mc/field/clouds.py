@@ -35,6 +35,10 @@ MOST_IN_A_CELL = (1 << 16) - 1
 """Ions of a species in a cell, at most: their weights then fit into half an entry of 64 bits."""
 
 
+PIECE = 256
+"""Ions of a block whose entries in a table are read or added to together: few enough to stay in the nearest cache."""
+
+
 class Mesh(NamedTuple):
     """The cells of both baths."""
 
@@ -85,11 +89,21 @@ def make_sums(mesh: Mesh, n_species: int) -> Sums:
 
 
 def make_histograms(mesh: Mesh, private: int) -> np.ndarray:
-    """Return empty histograms of a thread, (subsets/2, private, cells): pairs of subsets share an entry.
+    """Return so many empty private histograms of a thread, (private, cells * subsets/2).
 
-    The first pair, which is all there is without transverse axes, is spread over all `private` ones.
+    Two subsets that differ by the normal share an entry, and the entries of a cell lie together. With transverse axes
+    only the first histogram is used.
     """
-    return np.zeros((1 << mesh.cells.size, private, 2 * mesh.stride * mesh.plane), dtype=np.uint64)
+    return np.zeros((private, 2 * mesh.stride * mesh.plane << mesh.cells.size), dtype=np.uint64)
+
+
+def make_slopes(mesh: Mesh) -> np.ndarray:
+    """Return memory for the slopes of one species, (cells, subsets): those of a cell lie together, the first unused.
+
+    Without transverse axes there is one, and its place is the first.
+    """
+    width = 1 if mesh.cells.size == 0 else 2 << mesh.cells.size
+    return np.zeros((2 * mesh.stride * mesh.plane, width), dtype=np.float32)
 
 
 @compiled
@@ -157,53 +171,64 @@ def copy_row(source, target):
 
 
 @internal
-def find_shapes(positions, transverse, mesh, cells, shapes):
+def find_shapes(positions, transverse, start, mesh, cells, shapes):
     """Cut the cells of a block, so far along the normal only, along every transverse axis; write the shapes.
 
-    Does nothing without transverse axes. `transverse`: (axes, ions) nm, each within the width of its axis;
-    `shapes`: (subsets - 1, ions) float32, that of subset v in row v - 1.
+    Does nothing without transverse axes. `positions`: (block,); `transverse`: (axes, ions) nm, each within the width
+    of its axis, the block's from `start` on; `shapes`: (subsets - 1, at least block) float32, that of subset v in
+    row v - 1. Tables with rows are given whole: a part of their columns is not known to be contiguous, and loops over
+    it are not vectorised.
     """
+    n = positions.size
     if mesh.cells.size > 0:
-        find_normal_fractions(positions, mesh.inverse_spacing, shapes[0])
+        find_normal_fractions(positions, mesh.inverse_spacing, shapes[0, :n])
     for axis in range(mesh.cells.size):
         own = 2 << axis
         inverse_spacing, n_cells = mesh.inverse_spacings[axis], mesh.cells[axis]
-        find_fractions(transverse[axis], inverse_spacing, n_cells, shapes[own - 1])
-        refine_cells(transverse[axis], inverse_spacing, n_cells, cells)
+        coordinates = transverse[axis, start : start + n]
+        find_fractions(coordinates, inverse_spacing, n_cells, shapes[own - 1, :n])
+        refine_cells(coordinates, inverse_spacing, n_cells, cells)
         for subset in range(1, own):
-            multiply(shapes[subset - 1], shapes[own - 1], shapes[own + subset - 1])
+            multiply(shapes[subset - 1, :n], shapes[own - 1, :n], shapes[own + subset - 1, :n])
 
 
 @internal
 def gather_slopes(slopes, cells, looked_up):
     """Look up the slopes of all subsets for each ion of a block; without transverse axes that is the field itself.
 
-    `slopes`: (subsets - 1, cells) float32; `looked_up`: (subsets - 1, ions) float32.
+    `slopes`: see `make_slopes`; `looked_up`: (subsets - 1, at least block) float32.
     """
-    for subset in range(slopes.shape[0]):
-        gather(slopes[subset], cells, looked_up[subset])
+    if looked_up.shape[0] == 1:
+        gather(slopes[:, 0], cells, looked_up[0, : cells.size])
+    else:
+        for first in range(0, cells.size, PIECE):
+            here = slice(first, min(first + PIECE, cells.size))
+            for subset in range(1, slopes.shape[1]):
+                gather(slopes[:, subset], cells[here], looked_up[subset - 1, here])
 
 
 @internal
-def add_components(looked_up, shapes, ratios, components):
-    """Write the transverse components of the field, and complete the normal one, `looked_up[0]`, in its place.
+def add_components(looked_up, shapes, n, ratios, components):
+    """Write the transverse components of the field of `n` ions, and complete the normal one, `looked_up[0]`.
 
     A component is the same all along its own axis within a cell, and linear along the others: minus the gradient of
     the interpolated potential. Its work is the change of an energy.
 
-    `components`: (axes, ions) float32.
+    `components`: (axes, at least n) float32.
     """
     subsets = looked_up.shape[0] + 1
     for axis in range(components.shape[0]):
         own = 2 << axis
-        copy_row(looked_up[own - 1], components[axis])
+        component = components[axis, :n]
+        copy_row(looked_up[own - 1, :n], component)
         for others in range(1, subsets):
             if others & own == 0:
-                add_product(looked_up[(others | own) - 1], shapes[others - 1], components[axis])
-        for k in range(components.shape[1]):
-            components[axis, k] *= ratios[axis + 1]
+                add_product(looked_up[(others | own) - 1, :n], shapes[others - 1, :n], component)
+        ratio = ratios[axis + 1]
+        for k in range(n):
+            component[k] *= ratio
     for others in range(2, subsets, 2):
-        add_product(looked_up[others], shapes[others - 1], looked_up[0])
+        add_product(looked_up[others, :n], shapes[others - 1, :n], looked_up[0, :n])
 
 
 @internal
@@ -216,20 +241,51 @@ def wrap_block(before, displacements, width, after):
 
 
 @internal
-def add_weights(cells, high, low, histogram):
-    """Add two shapes of each ion of a block to a histogram, one in each half of an entry."""
-    for k in range(cells.size):
-        histogram[cells[k]] += (uint64(as_weight(high[k])) << uint64(32)) + uint64(as_weight(low[k]))
+def round_shapes(shapes, weights):
+    """Write shapes in units of 1/WEIGHT_ONE."""
+    for k in range(shapes.size):
+        weights[k] = as_weight(shapes[k])
 
 
 @internal
-def deposit_block(positions, transverse, mesh, cells, weights, shapes, histograms):
-    """Add a block of ions to the histograms of a thread."""
-    find_cells_and_weights(positions, cells, weights, mesh.inverse_spacing, mesh.stride)
-    find_shapes(positions, transverse, mesh, cells, shapes)
-    deposit(cells, weights, histograms[0])
-    for pair in range(1, histograms.shape[0]):
-        add_weights(cells, shapes[2 * pair - 1], shapes[2 * pair], histograms[pair, 0])
+def add_ions(cells, weights, entries, histogram):
+    """Count ions, and add their weights along the normal, in the first of the entries of each cell."""
+    one = uint64(1 << COUNT_SHIFT)
+    for k in range(cells.size):
+        histogram[uint32(cells[k] * entries)] += one + uint64(weights[k])
+
+
+@internal
+def add_weights(cells, high, low, entry, entries, histogram):
+    """Add two weights of each ion to one of the entries of its cell, one in each half."""
+    for k in range(cells.size):
+        histogram[uint32(uint32(cells[k] * entries) + entry)] += (uint64(high[k]) << uint64(32)) + uint64(
+            low[k]
+        )
+
+
+@internal
+def deposit_block(positions, transverse, start, mesh, cells, weights, shapes, histograms):
+    """Add a block of ions to the histograms of a thread.
+
+    `positions`, `transverse` and `start`: see `find_shapes`; `cells`: (block,) uint32, `weights`: (subsets - 1, at
+    least block) uint32, and `shapes`, all written here.
+    """
+    n = positions.size
+    find_cells_and_weights(positions, cells, weights[0, :n], mesh.inverse_spacing, mesh.stride)
+    if mesh.cells.size == 0:
+        deposit(cells, weights[0, :n], histograms)
+    else:
+        find_shapes(positions, transverse, start, mesh, cells, shapes)
+        for subset in range(2, shapes.shape[0] + 1):
+            round_shapes(shapes[subset - 1, :n], weights[subset - 1, :n])
+        entries = uint32(1 << mesh.cells.size)
+        for first in range(0, cells.size, PIECE):
+            here = slice(first, min(first + PIECE, cells.size))
+            add_ions(cells[here], weights[0, here], entries, histograms[0])
+            for entry in range(1, entries):
+                high, low = weights[2 * entry - 1, here], weights[2 * entry, here]
+                add_weights(cells[here], high, low, uint32(entry), entries, histograms[0])
 
 
 @internal
@@ -239,21 +295,20 @@ def empty_histograms(histograms, valence, counts, charges):
     This must be done before a cell has seen more than `MOST_IN_A_CELL` ions, if there are transverse axes.
     """
     mask = uint64((1 << COUNT_SHIFT) - 1)
-    for i in range(histograms.shape[1]):
-        histogram, charge = histograms[0, i], charges[0]
-        for cell in range(counts.size):
-            counts[cell] += int64(histogram[cell] >> uint64(COUNT_SHIFT))
-        for cell in range(counts.size):
-            charge[cell] += valence * int64(histogram[cell] & mask)
-        histogram[:] = uint64(0)
     lower = uint64((1 << 32) - 1)
-    for pair in range(1, histograms.shape[0]):
-        histogram, high, low = histograms[pair, 0], charges[2 * pair - 1], charges[2 * pair]
+    entries = (charges.shape[0] + 1) // 2
+    for i in range(histograms.shape[0]):
+        histogram = histograms[i]
         for cell in range(counts.size):
-            high[cell] += valence * int64(histogram[cell] >> uint64(32))
-        for cell in range(counts.size):
-            low[cell] += valence * int64(histogram[cell] & lower)
-        histogram[:] = uint64(0)
+            first = histogram[cell * entries]
+            counts[cell] += int64(first >> uint64(COUNT_SHIFT))
+            charges[0, cell] += valence * int64(first & mask)
+            histogram[cell * entries] = uint64(0)
+            for entry in range(1, entries):
+                both = histogram[cell * entries + entry]
+                charges[2 * entry - 1, cell] += valence * int64(both >> uint64(32))
+                charges[2 * entry, cell] += valence * int64(both & lower)
+                histogram[cell * entries + entry] = uint64(0)
 
 
 @internal
@@ -371,6 +426,33 @@ def write_difference(source, moved_by, target):
         target[last + m] = source[m] - source[last + m]
 
 
+@internal
+def write_plane(potential, factor, mesh, start, is_bath, normal, slopes):
+    """Write the slopes of the cells of one entry along the normal, the first of them at `start`."""
+    plane = mesh.plane
+    if not is_bath:
+        for m in range(start, start + plane):
+            for place in range(slopes.shape[1]):
+                slopes[m, place] = float32(0.0)
+        return
+    for m in range(start, start + plane):
+        slopes[m, normal] = float32(-factor * (potential[m + plane] - potential[m]))
+    inner = plane
+    for axis in range(mesh.cells.size):
+        own = 2 << axis
+        length = inner
+        inner = length // mesh.cells[axis]
+        for first in range(start, start + plane, length):
+            here = slice(first, first + length)
+            # The difference of the potential itself is taken in double precision.
+            along = slopes[here, own]
+            write_difference(potential[here], inner, along)
+            for m in range(length):
+                along[m] *= -factor
+            for subset in range(1, own):
+                write_difference(slopes[here, subset], inner, slopes[here, subset | own])
+
+
 @parallel
 def write_slopes(potential, factor, mesh, workers, slopes):
     """Write what `gather_slopes` looks up: minus `factor` times the differences of the potential in each subset.
@@ -378,41 +460,13 @@ def write_slopes(potential, factor, mesh, workers, slopes):
     With `factor` = 1/spacing the components are the field in mV/nm, the normal one away from the membrane; with
     that times a mobility and a time they are displacements.
 
-    `potential`: (2 * stride * plane,) mV; `slopes`: (subsets - 1, cells) float32.
+    `potential`: (2 * stride * plane,) mV; `slopes`: see `make_slopes`.
     """
     stride, plane = mesh.stride, mesh.plane
+    # The place of subset v is v, but without transverse axes that of the only one is 0.
+    normal = 0 if slopes.shape[1] == 1 else 1
     for i in prange(workers):
         worker = int64(i)
         for row in range(worker * 2 * stride // workers, (worker + 1) * 2 * stride // workers):
             start = row * plane
-            if row % stride == stride - 1:
-                slopes[:, start : start + plane] = float32(0.0)
-            else:
-                normal = slopes[0]
-                for m in range(start, start + plane):
-                    normal[m] = float32(-factor * (potential[m + plane] - potential[m]))
-                # The first difference along a transverse axis is taken in double precision, as that along the
-                # normal is; those of differences need it no more.
-                inner = 1
-                for axis in range(mesh.cells.size - 1, -1, -1):
-                    own = 2 << axis
-                    length = mesh.cells[axis] * inner
-                    for first in range(start, start + plane, length):
-                        here = slice(first, first + length)
-                        along = slopes[own - 1, here]
-                        write_difference(potential[here], inner, along)
-                        for m in range(length):
-                            along[m] *= -factor
-                    inner = length
-                for axis in range(mesh.cells.size):
-                    own = 2 << axis
-                    inner = 1
-                    for later in range(axis + 1, mesh.cells.size):
-                        inner *= mesh.cells[later]
-                    length = mesh.cells[axis] * inner
-                    for subset in range(1, own):
-                        for first in range(start, start + plane, length):
-                            here = slice(first, first + length)
-                            write_difference(
-                                slopes[subset - 1, here], inner, slopes[(subset | own) - 1, here]
-                            )
+            write_plane(potential, factor, mesh, start, row % stride < stride - 1, normal, slopes)

@@ -8,8 +8,8 @@ independent systems, one for each transverse mode of wavenumber k:
 Finite differences with nodes in x on each bath, half cells at the faces and the far ends. The slab has no grid: it
 holds no charge but that of pores, and its own solution joins its faces exactly. With eps_m = C_m d, the flux into it
 is eps_m k (phi_inner coth(k d) - phi_outer/sinh(k d)) at the inner face, and the same with the faces exchanged at
-the outer one; for k = 0 both are the plate capacitor C_m (phi_inner - phi_outer). A charge q at depth x in the slab acts
-on the outside world as q sinh(k (d - x))/sinh(k d) on the inner face and q sinh(k x)/sinh(k d) on the outer one.
+the outer one; for k = 0 both are the plate capacitor C_m (phi_inner - phi_outer). A charge q at depth x in the slab
+acts on the outside world as q sinh(k (d - x))/sinh(k d) on the inner face and q sinh(k x)/sinh(k d) on the outer one.
 
 A list of axes of any length makes the modes; without an axis there is the one mode k = 0, which is Gauss's law.
 """

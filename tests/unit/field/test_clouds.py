@@ -31,7 +31,7 @@ def random_ions(n, widths, seed=1):
 
 @njit
 def deposit(positions, transverse, mesh, cells, weights, shapes, histograms, valence, counts, charges):
-    clouds.deposit_block(positions, transverse, mesh, cells, weights, shapes, histograms)
+    clouds.deposit_block(positions, transverse, 0, mesh, cells, weights, shapes, histograms)
     clouds.empty_histograms(histograms, valence, counts, charges)
 
 
@@ -56,16 +56,16 @@ def write_slopes(potential, factor, mesh, slopes):
 
 @njit
 def gather(x, transverse, cells, mesh, slopes, shapes, looked_up, components):
-    clouds.find_shapes(x, transverse, mesh, cells, shapes)
+    clouds.find_shapes(x, transverse, 0, mesh, cells, shapes)
     clouds.gather_slopes(slopes, cells, looked_up)
-    clouds.add_components(looked_up, shapes, mesh.spacing_ratios, components)
+    clouds.add_components(looked_up, shapes, x.size, mesh.spacing_ratios, components)
 
 
 def deposited(x, transverse, mesh, species=0, sums=None):
     sums = sums or clouds.make_sums(mesh, VALENCES.size)
     n = x.size
     shapes = np.zeros((sums.charges.shape[0], n), np.float32)
-    cells, weights = (np.zeros(n, np.uint32) for _ in range(2))
+    cells, weights = np.zeros(n, np.uint32), np.zeros(shapes.shape, np.uint32)
     histograms = clouds.make_histograms(mesh, HISTOGRAMS if mesh.cells.size == 0 else 1)
     deposit(
         x,
@@ -94,7 +94,8 @@ def node_charges_of(sums, mesh, workers=2):
 def field_at(x, transverse, mesh, potential):
     """Return the components at each ion, (1 + axes, ions)."""
     subsets = 2 << mesh.cells.size
-    slopes = np.full((subsets - 1, potential.size), np.nan, np.float32)
+    slopes = clouds.make_slopes(mesh)
+    slopes[:] = np.nan
     write_slopes(potential.astype(float), 1.0 / SPACING, mesh, slopes)
     shapes, looked_up = (np.zeros((subsets - 1, x.size), np.float32) for _ in range(2))
     components = np.zeros(transverse.shape, np.float32)

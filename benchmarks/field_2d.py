@@ -1,0 +1,128 @@
+"""Time the field with and without a transverse axis: the solve, and ions to grid and back. One thread, best of many.
+
+python benchmarks/field_2d.py
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit, set_num_threads
+
+from mc.compilation import entry_point
+from mc.engines.brownian.motion import BLOCK
+from mc.field import clouds, deposition, modes
+
+SPACING, WIDTH, AREA = 0.5, 200.0, 1.0e4
+GRIDS = [(50, ()), (50, (256,)), (100, (512,))]
+
+
+@entry_point
+def sum_charges(sums, valences, mesh, scratch, node_charges):
+    """Call the kernel from Python."""
+    clouds.sum_node_charges(sums, valences, mesh, scratch, node_charges)
+
+
+@entry_point
+def write_slopes(potential, factor, mesh, workers, slopes):
+    """Call the kernel from Python."""
+    clouds.write_slopes(potential, factor, mesh, workers, slopes)
+
+
+@njit(nogil=True, error_model="numpy")
+def deposit_all(x, transverse, mesh, cells, weights, shapes, histograms):
+    """Add all ions to the histograms, block by block."""
+    for first in range(0, x.size, BLOCK):
+        here = slice(first, min(first + BLOCK, x.size))
+        n = here.stop - first
+        clouds.deposit_block(x[here], transverse, first, mesh, cells[:n], weights, shapes, histograms)
+
+
+@njit(nogil=True, error_model="numpy")
+def empty(histograms, counts, charges):
+    """Empty the histograms."""
+    clouds.empty_histograms(histograms, 1, counts, charges)
+
+
+@njit(nogil=True, error_model="numpy")
+def gather_all(x, transverse, mesh, cells, shapes, slopes, looked_up, components):
+    """Look up the field for all ions, block by block; return a sum of it."""
+    total = 0.0
+    for first in range(0, x.size, BLOCK):
+        here = slice(first, min(first + BLOCK, x.size))
+        n = here.stop - first
+        deposition.find_cells(x[here], cells[:n], mesh.inverse_spacing, mesh.stride)
+        clouds.find_shapes(x[here], transverse, first, mesh, cells[:n], shapes)
+        clouds.gather_slopes(slopes, cells[:n], looked_up)
+        clouds.add_components(looked_up, shapes, n, mesh.spacing_ratios, components)
+        total += looked_up[0, 0]
+    return total
+
+
+def best(run: Callable[[], object], repeats: int = 20) -> float:
+    """Return the shortest of several run times in seconds; a first run, which compiles, does not count."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
+    """Print the times of one grid."""
+    stride, widths = n_x + 2, (WIDTH,) * len(cells)
+    mesh = clouds.make_mesh(stride, SPACING, cells, widths)
+    n_cells, subsets = 2 * stride * mesh.plane, 2 << len(cells)
+    slopes = clouds.make_slopes(mesh)
+    shapes, looked_up = (np.zeros((subsets - 1, BLOCK), np.float32) for _ in range(2))
+    components = np.zeros((len(cells), BLOCK), np.float32)
+    block_cells, weights = np.zeros(BLOCK, np.uint32), np.zeros((subsets - 1, BLOCK), np.uint32)
+    histograms = clouds.make_histograms(mesh, 1 if cells else deposition.HISTOGRAMS)
+    sums, valences = clouds.make_sums(mesh, 3), np.array([1, 1, -1])
+    print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
+    random = np.random.default_rng(1)
+    for n in (100_000, 1_000_000):
+        x = (random.uniform(0.01, n_x * SPACING, n) * random.choice([-1, 1], n)).astype(np.float32)
+        y = (random.random((len(cells), n)) * WIDTH).astype(np.float32)
+        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, weights, shapes, histograms), 8)
+        gather = best(
+            lambda x=x, y=y: gather_all(x, y, mesh, block_cells, shapes, slopes, looked_up, components), 8
+        )
+        print(f"  {n:>9,} ions: deposit {deposit / n * 1e9:.2f}, gather {gather / n * 1e9:.2f} ns per ion")
+
+    box = modes.make_modes(
+        stride=stride,
+        spacing=SPACING,
+        area=AREA,
+        permittivity=4.1e-3,
+        thickness=4.0,
+        specific_capacitance=6.24e-5,
+        cells=cells,
+        widths=widths,
+    )
+    factors, workspace = modes.make_factors(box), modes.make_workspace(box, 1)
+    conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 2 + len(cells)))
+    charges = random.integers(-(1 << 16), 1 << 16, n_cells)
+    potential = np.zeros(n_cells)
+    scratch = np.zeros((1, subsets, mesh.plane), np.int64)
+    pores = np.ones((10, 2 + len(cells)))
+    parts = {
+        "empty histograms (a species)": lambda: empty(histograms, sums.counts[0], sums.charges),
+        "charges at the nodes": lambda: sum_charges(sums, valences, mesh, scratch, charges),
+        "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
+        "solve with 10 ions in pores": lambda: modes.find_potential(
+            charges, pores, box, factors, workspace, potential
+        ),
+        "slopes (a species)": lambda: write_slopes(potential, 1.0, mesh, 1, slopes),
+        "factorise": lambda: modes.factorise(box, conductivities, 0.0, factors),
+    }
+    for name, run in parts.items():
+        print(f"  {name}: {best(run, 40) * 1e6:.0f} us")
+
+
+if __name__ == "__main__":
+    set_num_threads(1)
+    for grid in GRIDS:
+        time_grid(*grid)
