@@ -20,6 +20,7 @@ def make_patch(
     species=None,
     area=5000.0,
     length=15.0,
+    outside_length=None,
     duration=1000.0,
     time_step=1.0,
     interval=20.0,
@@ -27,12 +28,13 @@ def make_patch(
 ):
     """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
 
-    `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm.
+    `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm, unless the
+    one outside has another.
     """
     tables = {
         "title": "A patch",
         "simulation": {"duration": duration, "time_step": time_step},
-        "geometry": {"area": area, "inside_length": length, "outside_length": length},
+        "geometry": {"area": area, "inside_length": length, "outside_length": outside_length or length},
         "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
         "species": species or {},
         "inside": inside,

@@ -47,7 +47,9 @@ class Fluxes:
             f"{name}_{side}": min(LARGEST_PERMEABILITY, 6.0 / flux_factor(valence, side, potential))
             for name, valence, side in tracers()
         }
-        solution = {side: {f"{name}_{side}": CONCENTRATION for name in VALENCES} for side in ("inside", "outside")}
+        solution = {
+            side: {f"{name}_{side}": CONCENTRATION for name in VALENCES} for side in ("inside", "outside")
+        }
         for side in solution.values():
             side["counterion"] = 2 * CONCENTRATION / 4
         species = {

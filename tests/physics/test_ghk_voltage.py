@@ -37,9 +37,7 @@ def test_the_potential_is_ghks(resting_patch):
     assert abs(difference.mean) < 5.0 * difference.standard_error, difference
 
 
-@pytest.mark.parametrize(
-    "change", [{"Cl": 0.0}, {"Na": 0.0}, {"K": 0.0}, {"Na": 1.0}], ids=["no Cl", "no Na", "no K", "more Na"]
-)
+@pytest.mark.parametrize("change", [{"Cl": 0.0}, {"K": 0.0}, {"Na": 1.0}], ids=["no Cl", "no K", "more Na"])
 def test_wrong_permeabilities_would_be_noticed(resting_patch, change):
     permeability = PERMEABILITY | change
     assert abs(score(resting_patch, permeability, resting_patch.valence)) > 5.0

@@ -89,7 +89,9 @@ def test_semi_implicit_field_has_dt_sigma_added_to_the_permittivity():
     conductivities = np.linspace(0.001, 0.02, 2 * STRIDE)
     ions, time_step = random_ions(), 1.5
     explicit, implicit = field_of(ions), field_of(ions, conductivities, time_step)
-    np.testing.assert_allclose(implicit, explicit * PERMITTIVITY / (PERMITTIVITY + time_step * conductivities))
+    np.testing.assert_allclose(
+        implicit, explicit * PERMITTIVITY / (PERMITTIVITY + time_step * conductivities)
+    )
 
 
 def test_conductivity_is_the_sum_of_the_mobile_charges_over_the_volume_of_a_cell():
