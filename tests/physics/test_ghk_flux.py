@@ -15,7 +15,7 @@ from conftest import BODY_TEMPERATURE
 from numba import njit
 
 from mc import theory
-from mc.constants import BOLTZMANN_POTENTIAL_PER_KELVIN
+from mc.constants import BOLTZMANN_POTENTIAL_PER_KELVIN, IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 
 VALENCES = {"anion": -1, "monovalent": 1, "divalent": 2}
 POTENTIALS = (-100.0, -50.0, 0.0, 50.0)
@@ -81,7 +81,9 @@ class Fluxes:
             tracer = f"{name}_{side}"
             direction = "outward" if side == "inside" else "inward"
             crossings = recording[f"crossings_{direction}.pore.{tracer}"]
-            concentration = recording[f"ions_{side}.{tracer}"] / (AREA * LENGTH) / 6.02214076e-4
+            concentration = (
+                recording[f"ions_{side}.{tracer}"] / (AREA * LENGTH) / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+            )
             self.counted[tracer] = crossings[-1] - crossings[first]
             self.dose[tracer] = np.trapezoid(concentration[first:], recording.time[first:])
 
@@ -161,26 +163,25 @@ def test_a_permeability_wrong_by_a_tenth_would_be_noticed(clamped):
 
 
 @njit
-def count_naive_crossings(n_ions, open_fraction, slope, length, thickness, n_steps, seed):
+def count_naive_crossings(n_ions, open_fraction, slope, length, thickness, n_steps, random):
     """Return the outward crossings of the naive rule, in steps of 1 ns and with both diffusion coefficients 1.
 
     An ion that a step takes across the face is in a pore with the probability of the open area, as deep as the step
     went; it has left when a step ends beyond the pore. One that has crossed starts again anywhere in the bath.
     """
-    np.random.seed(seed)
-    x = -length * np.random.random(n_ions)
+    x = -length * random.random(n_ions)
     crossings = 0
     for _ in range(n_steps):
         for ion in range(n_ions):
             was_in_bath = x[ion] <= 0.0
-            x[ion] += (0.0 if was_in_bath else slope) + np.sqrt(2.0) * np.random.standard_normal()
-            if was_in_bath and x[ion] > 0.0 and np.random.random() > open_fraction:
+            x[ion] += (0.0 if was_in_bath else slope) + np.sqrt(2.0) * random.standard_normal()
+            if was_in_bath and x[ion] > 0.0 and random.random() > open_fraction:
                 x[ion] = -x[ion]
             if x[ion] < -length:
                 x[ion] = -2.0 * length - x[ion]
             if x[ion] > thickness:
                 crossings += 1
-                x[ion] = -length * np.random.random()
+                x[ion] = -length * random.random()
     return crossings
 
 
@@ -189,7 +190,9 @@ def test_the_naive_crossing_rule_would_be_noticed(potential):
     """More than a thousand crossings by the naive rule are more than ten standard errors off GHK."""
     n_ions, open_fraction, length, thickness, n_steps = 20_000, 0.01, 10.0, 4.0, 1000
     slope = potential / (BOLTZMANN_POTENTIAL_PER_KELVIN * BODY_TEMPERATURE) / thickness
-    counted = count_naive_crossings(n_ions, open_fraction, slope, length, thickness, n_steps, 1)
+    counted = count_naive_crossings(
+        n_ions, open_fraction, slope, length, thickness, n_steps, np.random.default_rng(1)
+    )
     permeability = open_fraction / thickness
     expected = permeability * n_ions / length * n_steps * flux_factor(1, "inside", potential)
     assert expected > 1000

@@ -36,7 +36,9 @@ def field_of(ions, conductivities=NO_CONDUCTIVITY, time_step=0.0):
 
 def random_ions(n=200, seed=3):
     random = np.random.default_rng(seed)
-    return list(zip(random.integers(0, 3, n), random.uniform(0.01, 9.99, n) * random.choice([-1, 1], n)))
+    return list(
+        zip(random.integers(0, 3, n), random.uniform(0.01, 9.99, n) * random.choice([-1, 1], n), strict=True)
+    )
 
 
 def test_node_charges_add_up_exactly_to_the_charge_of_each_side():
