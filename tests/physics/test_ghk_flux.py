@@ -199,6 +199,37 @@ def test_the_naive_crossing_rule_would_be_noticed(potential):
     assert abs(counted - expected) > 10.0 * np.sqrt(expected), (counted, expected)
 
 
+@pytest.mark.parametrize("rate", [0.01, 0.2])
+def test_a_gate_does_not_pump(simulate_patch, rate):
+    """Gates as fast as the passage of an ion, at the Nernst potential: no net flux, 5 sigma of 2000 crossings."""
+    potential, inside = -40.0, 140.0
+    thermal = BOLTZMANN_POTENTIAL_PER_KELVIN * BODY_TEMPERATURE
+    recording = simulate_patch(
+        4,
+        clamped_potential=potential,
+        inside={"K": inside, "Cl": inside},
+        outside={"K": inside * np.exp(potential / thermal), "Cl": 10.0},
+        channels=[
+            {
+                "name": "gated",
+                "count": 200,
+                "permeability": {"K": 0.05},
+                "gating": {
+                    "states": ["closed", "open"],
+                    "open": ["open"],
+                    "rates": {"closed->open": rate, "open->closed": rate},
+                },
+            }
+        ],
+        area=AREA,
+        length=LENGTH,
+        duration=8000.0,
+    )
+    outward, inward = (recording[f"crossings_{way}.gated.K"][-1] for way in ("outward", "inward"))
+    assert outward > 800
+    assert abs(outward - inward) < 5.0 * np.sqrt(outward + inward), (outward, inward)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("time_step", [1.0, 0.25])
 @pytest.mark.parametrize("potential", POTENTIALS)

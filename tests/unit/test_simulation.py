@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.errors import RecordingError, StabilityError
 from mc.scenario.schema import Scenario
 from mc.simulation import Progress, simulate
@@ -79,13 +80,19 @@ def test_positions_come_at_their_own_interval_of_every_third_ion(recording):
     np.testing.assert_allclose(species, np.array(totals) / 3, atol=1.0)
 
 
-def test_the_first_profile_is_the_start_and_the_others_are_means_of_their_windows(recording):
-    np.testing.assert_allclose(recording.profiles.time, [0.0, 10.0, 20.0, 30.0, 40.0, 50.0])
-    ions = recording.profiles.concentration @ recording.profiles.cell_width * 2000.0 * 6.02214076e-4
+def test_profiles_are_means_over_the_records_of_their_windows(recording):
+    np.testing.assert_allclose(recording.profiles.time, [10.0, 20.0, 30.0, 40.0, 50.0])
+    ions = (
+        recording.profiles.concentration
+        @ recording.profiles.cell_width
+        * 2000.0
+        * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+    )
     i_potassium = recording.species_names.index("K")
     columns = recording["ions_inside.K"] + recording["ions_outside.K"]
-    np.testing.assert_allclose(ions[0, i_potassium], columns[0], rtol=1e-5)
-    np.testing.assert_allclose(ions[1, i_potassium], columns[1:6].mean(), rtol=1e-5)
+    np.testing.assert_allclose(ions[0, i_potassium], columns[:6].mean(), rtol=1e-5)
+    np.testing.assert_allclose(ions[1, i_potassium], columns[6:11].mean(), rtol=1e-5)
+    np.testing.assert_allclose(ions[-1, i_potassium], columns[21:].mean(), rtol=1e-5)
 
 
 def test_columns_agree_with_each_other(recording):
