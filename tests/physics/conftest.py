@@ -1,49 +1,11 @@
-"""What the tests of physics share: small membrane patches, and runs of them."""
+"""What the tests of physics share: runs of small membrane patches."""
 
 import itertools
 
 import pytest
+from membrane_patch import make_patch
 
-from mc.scenario.schema import Scenario
 from mc.simulation import simulate
-
-BODY_TEMPERATURE = 310.15
-"""K."""
-
-
-def make_patch(
-    *,
-    inside,
-    outside,
-    channels=(),
-    pumps=(),
-    species=None,
-    area=5000.0,
-    length=15.0,
-    outside_length=None,
-    duration=1000.0,
-    time_step=1.0,
-    interval=20.0,
-    events=False,
-):
-    """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
-
-    `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm, unless the
-    one outside has another.
-    """
-    tables = {
-        "title": "A patch",
-        "simulation": {"duration": duration, "time_step": time_step},
-        "geometry": {"area": area, "inside_length": length, "outside_length": outside_length or length},
-        "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
-        "species": species or {},
-        "inside": inside,
-        "outside": outside,
-        "channels": list(channels),
-        "pumps": list(pumps),
-        "recording": {"interval": interval, "positions_interval": duration, "events": events},
-    }
-    return Scenario.model_validate(tables, context={"internal_units": True})
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import BODY_TEMPERATURE, make_patch
+from membrane_patch import BODY_TEMPERATURE, make_patch
 from scipy.optimize import brentq
 
 from mc import theory

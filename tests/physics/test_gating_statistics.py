@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import make_patch
+from membrane_patch import make_patch
 from scipy.stats import kstest
 
 from mc import theory

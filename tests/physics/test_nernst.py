@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import BODY_TEMPERATURE
+from membrane_patch import BODY_TEMPERATURE
 
 from mc import theory
 from mc.analysis.potential import reversal_potentials
