@@ -197,12 +197,15 @@ def test_the_bridge_gives_the_first_passage_of_drifting_brownian_motion(drift):
     assert touched == pytest.approx(expected, abs=1e-7)
 
 
+GATE_DEPTH = 0.3
+
+
 def walk_out(ion, depth, slope, inner_is_open=True, time_step=1.0, substeps=13):
     """Walk one ion until it is out; return its end and the time left in that step."""
     step, time_left = 0, 0.0
     while 0.0 < depth < THICKNESS:
         depth, time_left, _ = crossing.walk_in_pore(
-            depth, slope, 1.0, THICKNESS, inner_is_open, substeps, time_step, *KEYS, ion, step
+            depth, slope, 1.0, THICKNESS, inner_is_open, GATE_DEPTH, substeps, time_step, *KEYS, ion, step
         )
         step += 1
     return depth, time_left, step
@@ -238,11 +241,38 @@ def test_a_closed_gate_lets_no_ion_in_and_every_one_out_on_the_other_side():
     assert all(walk_out(ion, 0.3, -0.5, inner_is_open=False)[0] == THICKNESS for ion in range(50))
 
 
+def test_an_ion_shallower_than_a_closing_gate_is_out_on_its_inner_side():
+    assert walk_out(1, 0.2, -0.5, inner_is_open=False)[:2] == (0.0, 1.0)
+
+
+def test_a_closed_gate_reflects_the_drifting_walk_exactly():
+    """The stationary density between a wall and a far end that is never reached: exp(u x), mean 1/|u|. 5 sigma.
+
+    Steps of half the decay length: reflecting the end of a step instead of its path would be off by a tenth.
+    """
+    slope, n, total = -2.0, 20_000, 0.0
+    depth = GATE_DEPTH + 0.5
+    for step in range(n):
+        depth, _, _ = crossing.walk_in_pore(depth, slope, 1.0, 50.0, False, GATE_DEPTH, 1, 0.03, *KEYS, 1, step)
+        total += depth - GATE_DEPTH
+    # Correlation time of the reflected walk: about 4/(D u^2) ns, 33 steps.
+    error = 0.5 * math.sqrt(2.0 * 33.0 / n)
+    assert abs(total / n - 0.5) < 5.0 * error
+
+
+def test_lowest_point_inverts_touches():
+    """P(lowest point < 0) is the chance to touch zero. 20000 draws, 5 sigma."""
+    rng = np.random.default_rng(3)
+    n, chance = 20_000, crossing.touches(0.3, 0.5, 0.4)
+    below = sum(crossing.lowest_point(0.3, 0.5, 0.4, draw) < 0.0 for draw in rng.random(n))
+    assert abs(below - n * chance) < 5.0 * math.sqrt(n * chance * (1.0 - chance))
+
+
 def test_an_ion_that_stays_has_no_time_left_and_one_that_leaves_has_no_more_than_the_step():
-    depth, time_left, normal = crossing.walk_in_pore(2.0, 0.0, 1e-9, THICKNESS, True, 5, 1.0, *KEYS, 1, 1)
+    depth, time_left, normal = crossing.walk_in_pore(2.0, 0.0, 1e-9, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1)
     assert depth == pytest.approx(2.0, abs=1e-3)
     assert (time_left, normal) == (0.0, 0.0)
-    depth, time_left, _ = crossing.walk_in_pore(0.01, -5.0, 1.0, THICKNESS, True, 5, 1.0, *KEYS, 1, 1)
+    depth, time_left, _ = crossing.walk_in_pore(0.01, -5.0, 1.0, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1)
     assert depth == 0.0
     assert 0.0 < time_left < 1.0
 
