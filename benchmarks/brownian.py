@@ -2,7 +2,7 @@
 
     python benchmarks/brownian.py [--ions 1e5,1e6,1e7] [--threads 1,2] [--seconds 3] [--json FILE]
 
-Beside each number stands a bare random walk of the same arrays on the same threads (the same generator and increments,
+Beside each number stands a bare random walk of the same arrays on the same threads (same generator, same increments,
 one reflecting box, no field, no membrane, no deposit), measured in turns with the whole step, so that the ratio means
 something on a busy machine. The best of several turns is taken for either.
 """
@@ -91,7 +91,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
-    print(f"{'ions':>8} {'threads':>8} {'whole step':>14} {'bare walk':>14} {'ratio':>7}   (million ion-steps/s)")
+    print(
+        f"{'ions':>8} {'threads':>8} {'whole step':>14} {'bare walk':>14} {'ratio':>7}   (million ion-steps/s)"
+    )
     for n_ions in (float(text) for text in arguments.ions.split(",")):
         for threads in (int(text) for text in arguments.threads.split(",")):
             speeds = measure(n_ions, threads, arguments.seconds)

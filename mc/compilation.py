@@ -13,7 +13,7 @@ from typing import Any
 
 # A thread that waits for the others at the end of a parallel region spins for some 20 us, which is longer than most
 # of the waits in a step, and then sleeps. Measured on two cores: on a quiet machine spinning on gains nothing; with
-# one core busy otherwise, a thread that spins on keeps from the processor those it waits for, at a fifth of the speed.
+# one core busy otherwise, a thread that spins on keeps those it waits for from running, at a fifth of the speed.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import numba

@@ -51,11 +51,6 @@ class Progress:
         return self.wall_seconds * (self.n_steps - self.step) / self.step if self.step else float("nan")
 
 
-def run_folder(scenario: Scenario) -> Path:
-    """Return where a scenario's results go unless the user says otherwise: outputs/NAME OF ITS FILE."""
-    return Path("outputs") / (scenario.source.path.stem if scenario.source else "run")
-
-
 def simulate(
     scenario: Scenario,
     folder: str | os.PathLike[str] | None = None,
@@ -74,7 +69,7 @@ def simulate(
     interrupted leaves a readable file and raises KeyboardInterrupt. Raises an McError for a scenario that cannot work
     and for a file that cannot be written.
     """
-    path = Path(folder or run_folder(scenario)) / "run.h5"
+    path = Path(folder or scenario.default_folder()) / "run.h5"
     if not overwrite:
         refuse_existing(path)
     advise(scenario).raise_refusals()

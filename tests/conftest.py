@@ -9,7 +9,7 @@ import pytest
 os.environ.setdefault("IONMC_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "kernels"))
 os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
 
-from synthetic_run import write_synthetic_run  # noqa: E402
+from synthetic_run import write_synthetic_run
 
 
 @pytest.fixture(scope="session")

@@ -64,17 +64,20 @@ def command(
     if not as_json:
         for warning in advise(scenario).warnings:
             print_warning(warning)
+    folder = folder or scenario.default_folder()
     # Imported only now that the scenario is known to be good: the engine costs a second, or compiles for 20.
     from mc.compilation import is_compiled
+    from mc.recording.recorder import refuse_existing, write_summary
+
+    if not overwrite:
+        refuse_existing(folder / "run.h5")
 
     console = Console(stderr=True, highlight=False)
     if not is_compiled():
         console.print("compiling the kernels (first run only, about 20 seconds)...")
     from mc.comparison import summarize
-    from mc.recording.recorder import write_summary
-    from mc.simulation import run_folder, simulate
+    from mc.simulation import simulate
 
-    folder = folder or run_folder(scenario)
     with _interruption_told(folder), _progress(console) as on_progress:
         recording = simulate(
             scenario,

@@ -59,7 +59,28 @@ def plot_membrane_potential(
     ax.set_title(_verdict(comparison), loc="left", fontsize=9)
     ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
     style.tidy(ax)
+    _draw_charging(recording, ax, comparison)
     return ax
+
+
+def _draw_charging(recording: Recording, ax: Axes, comparison: PotentialComparison) -> None:
+    """Enlarge the first moments, where charging lasts too short to be seen on the whole axis and there is room."""
+    low, high = ax.get_ylim()
+    shown = recording.time <= 2.0 * comparison.window.start
+    is_short = comparison.window.start < 0.1 * recording.time[-1]
+    has_room = comparison.membrane_potential.mean < low + 0.35 * (high - low)
+    if not is_short or not has_room or shown.sum() < 10:
+        return
+    axis = style.time_axis(recording.time[shown][-1])
+    time = axis.scale(recording.time[shown])
+    inset = ax.inset_axes((0.09, 0.44, 0.3, 0.36))
+    inset.plot(time, recording["membrane_potential"][shown], color=style.BLACK, linewidth=1.0)
+    inset.plot(time, ghk_series(recording)[shown], color=style.VERMILLION, linewidth=1.2)
+    inset.set_xlim(0, time[-1])
+    inset.set_xlabel(axis.label, fontsize=8, labelpad=1)
+    inset.set_title("charging", fontsize=8, loc="left", pad=2)
+    inset.tick_params(labelsize=8)
+    style.tidy(inset)
 
 
 def plot_open_channels(recording: Recording, ax: Axes | None = None) -> Axes:

@@ -711,6 +711,10 @@ class Scenario(Model):
         """The file this was read from; None for a scenario made otherwise."""
         return self._source
 
+    def default_folder(self) -> Path:
+        """Return where results go unless the user says otherwise: outputs/NAME OF THE FILE."""
+        return Path("outputs") / (self.source.path.stem if self.source else "run")
+
     def locate(self, *path: str) -> str:
         """Return "file:line: key" for a message about a key, without file and line where there is no file."""
         key = ".".join(path)

@@ -38,7 +38,13 @@ def test_a_draw_depends_on_seed_stream_entity_and_step_and_on_nothing_else():
         return streams.uniform(streams.stream_key(seed, stream), entity, step)
 
     assert draw() == draw()
-    others = [draw(seed=2), draw(seed=1 + 2**40), draw(stream=streams.DIFFUSION), draw(entity=6), draw(step=10)]
+    others = [
+        draw(seed=2),
+        draw(seed=1 + 2**40),
+        draw(stream=streams.DIFFUSION),
+        draw(entity=6),
+        draw(step=10),
+    ]
     assert len({draw(), *others}) == 6
 
 
@@ -53,7 +59,9 @@ def test_uniforms_are_the_draws_of_the_entities_in_order():
     )
 
 
-@pytest.mark.parametrize(("first", "second"), [(streams.ENTRY, streams.PORE_WALK), (streams.DIFFUSION, streams.ENTRY)])
+@pytest.mark.parametrize(
+    ("first", "second"), [(streams.ENTRY, streams.PORE_WALK), (streams.DIFFUSION, streams.ENTRY)]
+)
 def test_streams_entities_and_steps_are_uncorrelated(first, second):
     """Correlation of 20,000 pairs within 5/sqrt(n): a false alarm once in 1e6 runs for each comparison."""
     n = 20_000

@@ -6,11 +6,12 @@ The decomposition is exact for any time step in the limit of small open area, an
    reflected. The face is a partially absorbing wall whose reaction velocity `entry_velocity` holds the chance of a
    drifting Brownian motion to reach the mouth depth before it comes back.
 2. Inside. Sub-steps of drift and Gaussian diffusion; between two points the Brownian bridge tells exactly whether
-   an end was touched.
+   an end was touched. An ion that enters does so at any time of its step alike, and walks for the rest of it.
 3. An ion that touches an end is in the bath on that side, and walks there, reflected, for the rest of the step.
-4. A closed gate stands at the inner mouth: it blocks entry and exit there, while the rest of the pore stays open to
-   the outside and its ions keep their equilibrium with it. Were the outer mouth shut as well, every closing would
-   expel and every opening admit ions, and the gate would pump.
+4. A closed gate stands at the mouth depth of the inner end: it blocks entry and exit there, while the rest of the
+   pore stays open to the outside and its ions keep their equilibrium with it. Were the outer end shut as well, every
+   closing would expel and every opening admit ions, and the gate would pump. An ion shallower than the gate when it
+   closes is on the inner side of it, and leaves there.
 
 From these the Goldman-Hodgkin-Katz flux emerges: c p u d/(1 - exp(-u d)) one way (Hodgkin & Katz 1949).
 """
@@ -23,7 +24,7 @@ from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import reflect
-from mc.field.deposition import PARKED, restore, withdraw
+from mc.field.deposition import PARKED, Sums, restore, withdraw
 from mc.streams import normal_pair, uniform_pair
 
 INSIDE, OUTSIDE = 0, 1
@@ -60,6 +61,26 @@ class Pores(NamedTuple):
     """Of PORE_ION."""
     crossings: np.ndarray
     """(types, species, 2) complete crossings so far, outward and inward."""
+
+
+class Scene(NamedTuple):
+    """What ions in pores meet in a step: gates and field as they stand, and the baths that they come from."""
+
+    chains: np.ndarray
+    """(channels,) see `membrane.gating.CHAIN`."""
+    slopes: np.ndarray
+    """(species,) u = z E/(kT/e) along x in the slab, 1/nm."""
+    lengths: np.ndarray
+    """(2,) of the baths, nm."""
+    diffusion_coefficients: np.ndarray
+    """(species,) in the baths, nm2/ns."""
+    first_ion: np.ndarray
+    """(species + 1,)"""
+    positions: np.ndarray
+    """(ions,)"""
+    sums: Sums
+    walk_key: np.ndarray
+    ends_key: np.ndarray
 
 
 class Crossings(NamedTuple):
@@ -183,39 +204,53 @@ def touches(before, after, variance):
 
 
 @compiled
+def lowest_point(before, after, variance, draw):
+    """Return the lowest point of a Brownian path between two points, `variance` = 2 D dt in nm2.
+
+    `draw`: uniform in (0, 1). Inverts the law of which `touches` is the value at zero.
+    """
+    step = after - before
+    return 0.5 * (before + after - math.sqrt(step * step - 2.0 * variance * math.log(draw)))
+
+
+@compiled
 def walk_in_pore(
     depth,
     slope,
     diffusion_coefficient,
     thickness,
-    inner_is_open,
+    is_open,
+    gate_depth,
     substeps,
-    time_step,
+    duration,
     normal_key,
     bridge_key,
     ion,
     step,
 ):
-    """Random-walk one ion in its pore for one time step.
+    """Random-walk one ion in its pore for `duration` ns.
 
     Returns its depth in nm, the time left in ns after it has come out, and a standard normal number for the walk in
-    the bath that then follows. Depth 0 means out at the inner end, `thickness` out at the outer end.
+    the bath that then follows. Depth 0 means out at the inner end, `thickness` out at the outer end. A closed gate at
+    `gate_depth` reflects exactly, by the running minimum of the path (Skorokhod's reflection).
     """
-    interval = time_step / substeps
+    interval = duration / substeps
     variance = 2.0 * diffusion_coefficient * interval
     deviation = math.sqrt(variance)
     shift = diffusion_coefficient * slope * interval
+    if not is_open and depth < gate_depth:
+        return 0.0, duration, normal_pair(normal_key, ion, step * substeps)[0]
     for substep in range(substeps):
         counter = step * substeps + substep
         normal, spare = normal_pair(normal_key, ion, counter)
         inner_draw, outer_draw = uniform_pair(bridge_key, ion, counter)
         target = depth + shift + deviation * normal
         time_left = (substeps - substep - 0.5) * interval
-        if inner_is_open:
+        if is_open:
             if inner_draw < touches(depth, target, variance):
                 return 0.0, time_left, spare
         else:
-            target = abs(target)
+            target -= min(lowest_point(depth - gate_depth, target - gate_depth, variance, inner_draw), 0.0)
         if outer_draw < touches(thickness - depth, thickness - target, variance):
             return thickness, time_left, spare
         depth = target
@@ -232,53 +267,41 @@ def find_group(member, first_member):
 
 
 @internal
-def admit(
-    ion,
-    species,
-    pores,
-    n_open,
-    chains,
-    slope,
-    positions,
-    sums,
-    draw,
-):
-    """Take an ion from the bath into a pore."""
-    x = positions[ion]
+def admit(ion, species, pores, n_open, scene, draw):
+    """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
+    x = scene.positions[ion]
     side = OUTSIDE if x > float32(0.0) else INSIDE
-    channel = choose_channel(pores, n_open, chains, species, side, slope, draw)
-    channel_type = find_group(channel, pores.first_channel)
-    mouth_depth = pores.mouth_depth[channel_type]
+    channel = choose_channel(pores, n_open, scene.chains, species, side, scene.slopes[species], draw)
+    mouth_depth = pores.mouth_depth[scene.chains[channel].channel_type]
     entry = pores.table[pores.n_ions[0]]
     entry.ion = ion
     entry.channel = channel
     entry.depth = mouth_depth if side == INSIDE else pores.thickness - mouth_depth
     entry.origin = side
     pores.n_ions[0] += 1
-    withdraw(x, species, sums)
-    positions[ion] = PARKED
-    restore(PARKED, species, sums)
+    withdraw(x, species, scene.sums)
+    scene.positions[ion] = PARKED
+    restore(PARKED, species, scene.sums)
 
 
 @internal
-def release(row, side, distance, species, pores, positions, sums, step, crossings):
+def release(row, side, distance, species, pores, scene, step, crossings):
     """Put the ion of a row of the pore table into the bath on `side`, and count the crossing if it is one.
 
     The last row takes the place of the one that is freed.
     """
     entry = pores.table[row]
-    ion, channel, origin = entry.ion, entry.channel, entry.origin
     x = distance if side == OUTSIDE else -distance
-    withdraw(PARKED, species, sums)
-    positions[ion] = x
-    restore(x, species, sums)
-    if origin != side:
+    withdraw(PARKED, species, scene.sums)
+    scene.positions[entry.ion] = x
+    restore(x, species, scene.sums)
+    if entry.origin != side:
         direction = OUTWARD if side == OUTSIDE else INWARD
-        pores.crossings[find_group(channel, pores.first_channel), species, direction] += 1
+        pores.crossings[scene.chains[entry.channel].channel_type, species, direction] += 1
         event = crossings.rows[crossings.n[0]]
         event.step = step + 1
-        event.ion = ion
-        event.channel = channel
+        event.ion = entry.ion
+        event.channel = entry.channel
         event.species = species
         event.direction = 1 if direction == OUTWARD else -1
         crossings.n[0] += 1
@@ -291,97 +314,64 @@ def release(row, side, distance, species, pores, positions, sums, step, crossing
 
 
 @internal
-def walk_in_pores(
-    pores,
-    chains,
-    slopes,
-    time_step,
-    lengths,
-    diffusion_coefficients,
-    first_ion,
-    positions,
-    sums,
-    step,
-    normal_key,
-    bridge_key,
-    crossings,
-):
-    """Walk every ion that is in a pore for one time step; those that come out are back in a bath afterwards."""
-    for row in range(pores.n_ions[0] - 1, -1, -1):
-        entry = pores.table[row]
-        ion, channel = entry.ion, entry.channel
-        species = find_group(ion, first_ion)
-        channel_type = find_group(channel, pores.first_channel)
-        depth, time_left, normal = walk_in_pore(
-            entry.depth,
-            slopes[species],
-            pores.diffusion_coefficient[channel_type],
-            pores.thickness,
-            chains[channel].is_open,
-            pores.substeps[channel_type],
-            time_step,
-            normal_key,
-            bridge_key,
-            ion,
-            step,
-        )
-        if 0.0 < depth < pores.thickness:
-            entry.depth = depth
-            positions[ion] = PARKED
-        else:
-            side = INSIDE if depth == 0.0 else OUTSIDE
-            walked = abs(normal) * math.sqrt(2.0 * diffusion_coefficients[species] * time_left)
-            distance = reflect(float32(walked), float32(lengths[side]))
-            release(
-                row,
-                side,
-                distance,
-                species,
-                pores,
-                positions,
-                sums,
-                step,
-                crossings,
-            )
+def walk(row, duration, pores, scene, step, crossings):
+    """Walk the ion of a row of the pore table for `duration` ns; if it comes out, it is then back in a bath."""
+    entry = pores.table[row]
+    chain = scene.chains[entry.channel]
+    species = find_group(entry.ion, scene.first_ion)
+    depth, time_left, normal = walk_in_pore(
+        entry.depth,
+        scene.slopes[species],
+        pores.diffusion_coefficient[chain.channel_type],
+        pores.thickness,
+        chain.is_open,
+        pores.mouth_depth[chain.channel_type],
+        pores.substeps[chain.channel_type],
+        duration,
+        scene.walk_key,
+        scene.ends_key,
+        entry.ion,
+        step,
+    )
+    if 0.0 < depth < pores.thickness:
+        entry.depth = depth
+        scene.positions[entry.ion] = PARKED
+    else:
+        side = INSIDE if depth == 0.0 else OUTSIDE
+        walked = abs(normal) * math.sqrt(2.0 * scene.diffusion_coefficients[species] * time_left)
+        distance = reflect(float32(walked), float32(scene.lengths[side]))
+        release(row, side, distance, species, pores, scene, step, crossings)
 
 
 @internal
-def admit_candidates(
-    scratch,
-    pores,
-    n_open,
-    chains,
-    exponents,
-    thresholds,
-    slopes,
-    first_ion,
-    positions,
-    sums,
-    step,
-    key,
-):
-    """Draw for each candidate whether it enters a pore, in the order of the ions."""
+def walk_all(pores, scene, time_step, step, crossings):
+    """Walk every ion that is in a pore for one time step."""
+    # Backwards, because a row that is freed is filled with the last one, which has walked already.
+    for row in range(pores.n_ions[0] - 1, -1, -1):
+        walk(row, time_step, pores, scene, step, crossings)
+
+
+@internal
+def admit_candidates(scratch, pores, n_open, exponents, thresholds, scene, time_step, step, key, crossings):
+    """Draw for each candidate whether it enters a pore, in the order of the ions.
+
+    One that enters walks at once for what is left of the step. Otherwise those that enter in the last step before a
+    gate closes could not come back as all others can, and the gate would pump.
+    """
     for chunk in range(scratch.n_candidates.size):
         for k in range(scratch.n_candidates[chunk]):
             ion = scratch.candidates[chunk, k]
-            species = find_group(ion, first_ion)
-            side = OUTSIDE if positions[ion] > float32(0.0) else INSIDE
+            species = find_group(ion, scene.first_ion)
+            side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
             entry_draw, channel_draw = uniform_pair(key, ion, step)
             # The first draw, made with the move, has already let through `threshold` of 256.
             # A reflected ion is as far from the face as its move went beyond it.
-            probability = entry_probability(exponents[species, side], abs(positions[ion]))
-            if entry_draw * thresholds[species, side] < probability * 256.0:
-                admit(
-                    ion,
-                    species,
-                    pores,
-                    n_open,
-                    chains,
-                    slopes[species],
-                    positions,
-                    sums,
-                    channel_draw,
-                )
+            probability = entry_probability(exponents[species, side], abs(scene.positions[ion]))
+            relative_draw = entry_draw * thresholds[species, side] / (probability * 256.0)
+            if relative_draw < 1.0:
+                admit(ion, species, pores, n_open, scene, channel_draw)
+                # Given that it is below 1, the draw is uniform: it says how much of the step is left.
+                walk(pores.n_ions[0] - 1, relative_draw * time_step, pores, scene, step, crossings)
 
 
 @compiled

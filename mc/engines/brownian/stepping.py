@@ -10,10 +10,11 @@ from mc.compilation import entry_point, internal
 from mc.engines.brownian.crossing import (
     Crossings,
     Pores,
+    Scene,
     admit_candidates,
     charge_in_pores,
     set_entry_exponents,
-    walk_in_pores,
+    walk_all,
 )
 from mc.engines.brownian.motion import Baths, merge_chunks, move_chunks
 from mc.engines.brownian.pumping import pump
@@ -218,6 +219,17 @@ def advance(state, n_steps):
     box, ions, sums, field, pores = state.box, state.ions, state.sums, state.field, state.pores
     channels, pumps, keys, events = state.channels, state.pumps, state.keys, state.events
     scratch, look = state.scratch, state.look
+    scene = Scene(
+        channels.chains,
+        field.slopes,
+        box.lengths,
+        ions.diffusion_coefficients,
+        ions.first_ion,
+        ions.positions,
+        sums,
+        keys.pore_walk,
+        keys.pore_ends,
+    )
     made = 0
     while made < n_steps and not (
         is_half_full(events.crossings) or is_half_full(events.transitions) or is_half_full(events.pump_moves)
@@ -253,35 +265,19 @@ def advance(state, n_steps):
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
 
-        # Cross: those in pores walk first, so that who enters now starts its walk with the next step.
-        walk_in_pores(
-            pores,
-            channels.chains,
-            field.slopes,
-            box.time_step,
-            box.lengths,
-            ions.diffusion_coefficients,
-            ions.first_ion,
-            ions.positions,
-            sums,
-            step,
-            keys.pore_walk,
-            keys.pore_ends,
-            events.crossings,
-        )
+        # Cross: those in pores walk first, then those that enter now, for the rest of their step.
+        walk_all(pores, scene, box.time_step, step, events.crossings)
         admit_candidates(
             scratch,
             pores,
             channels.n_open,
-            channels.chains,
             field.entry_exponents,
             field.thresholds,
-            field.slopes,
-            ions.first_ion,
-            ions.positions,
-            sums,
+            scene,
+            box.time_step,
             step,
             keys.entry,
+            events.crossings,
         )
 
         gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)

@@ -36,7 +36,9 @@ def field_of(ions, conductivities=NO_CONDUCTIVITY, time_step=0.0):
 
 def random_ions(n=200, seed=3):
     random = np.random.default_rng(seed)
-    return list(zip(random.integers(0, 3, n), random.uniform(0.01, 9.99, n) * random.choice([-1, 1], n)))
+    return list(
+        zip(random.integers(0, 3, n), random.uniform(0.01, 9.99, n) * random.choice([-1, 1], n), strict=True)
+    )
 
 
 def test_node_charges_add_up_exactly_to_the_charge_of_each_side():
@@ -89,7 +91,9 @@ def test_semi_implicit_field_has_dt_sigma_added_to_the_permittivity():
     conductivities = np.linspace(0.001, 0.02, 2 * STRIDE)
     ions, time_step = random_ions(), 1.5
     explicit, implicit = field_of(ions), field_of(ions, conductivities, time_step)
-    np.testing.assert_allclose(implicit, explicit * PERMITTIVITY / (PERMITTIVITY + time_step * conductivities))
+    np.testing.assert_allclose(
+        implicit, explicit * PERMITTIVITY / (PERMITTIVITY + time_step * conductivities)
+    )
 
 
 def test_conductivity_is_the_sum_of_the_mobile_charges_over_the_volume_of_a_cell():

@@ -28,7 +28,9 @@ def turnover_rate(concentrations):
     return transport.turnover_rate.py_func(make_pumps(), 0, np.array(concentrations))
 
 
-@pytest.mark.parametrize(("concentration", "ions", "expected"), [(10.0, 3, 1 / 8), (0.0, 2, 0.0), (30.0, 2, 9 / 16)])
+@pytest.mark.parametrize(
+    ("concentration", "ions", "expected"), [(10.0, 3, 1 / 8), (0.0, 2, 0.0), (30.0, 2, 9 / 16)]
+)
 def test_saturation_is_the_chance_that_all_sites_are_filled(concentration, ions, expected):
     assert transport.saturation(concentration, 10.0, ions) == pytest.approx(expected)
 
@@ -83,7 +85,9 @@ def test_the_number_of_cycles_does_not_depend_on_how_time_is_cut():
     key, counts = stream_key(2, 8), []
     for steps in (1, 10, 1000):
         pump = make_pumps().each[0]
-        counts.append(sum(transport.integrate_rate.py_func(pump, 0, 0.5, 200.0 / steps, key) for _ in range(steps)))
+        counts.append(
+            sum(transport.integrate_rate.py_func(pump, 0, 0.5, 200.0 / steps, key) for _ in range(steps))
+        )
     assert counts[0] == counts[1] == counts[2]
     assert 50 < counts[0] < 150
 

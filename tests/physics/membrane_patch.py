@@ -1,0 +1,41 @@
+"""Small membrane patches for the tests of physics."""
+
+from mc.scenario.schema import Scenario
+
+BODY_TEMPERATURE = 310.15
+"""K."""
+
+
+def make_patch(
+    *,
+    inside,
+    outside,
+    channels=(),
+    pumps=(),
+    species=None,
+    area=5000.0,
+    length=15.0,
+    outside_length=None,
+    duration=1000.0,
+    time_step=1.0,
+    interval=20.0,
+    events=False,
+):
+    """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
+
+    `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm, unless the
+    one outside has another.
+    """
+    tables = {
+        "title": "A patch",
+        "simulation": {"duration": duration, "time_step": time_step},
+        "geometry": {"area": area, "inside_length": length, "outside_length": outside_length or length},
+        "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
+        "species": species or {},
+        "inside": inside,
+        "outside": outside,
+        "channels": list(channels),
+        "pumps": list(pumps),
+        "recording": {"interval": interval, "positions_interval": duration, "events": events},
+    }
+    return Scenario.model_validate(tables, context={"internal_units": True})
