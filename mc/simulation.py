@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mc.engines.base import Observation
+from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
 from mc.recording.layout import (
     COMPLETED,
@@ -23,6 +23,7 @@ from mc.recording.layout import (
 from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
 from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.placement import place
 from mc.scenario.schema import Scenario
 
 PROGRESS_INTERVAL = 0.2
@@ -110,6 +111,7 @@ class _Run:
         self.recorded_ions = recorder.description.recorded_ions
         self.concentrations: list[NDArray] = []
         self.potentials: list[NDArray] = []
+        self.maps = _MapMean()
         self.profiles = 0
         self.started = self.reported = time.monotonic()
 
@@ -137,6 +139,7 @@ class _Run:
             self.recorder.record_series(step, now, self._row(observation))
             self.concentrations.append(observation.cell_concentrations)
             self.potentials.append(observation.potential)
+            self.maps.add(observation.maps)
             if step // self.profile_every > self.profiles or at_end:
                 self.profiles = step // self.profile_every
                 self.recorder.record_profile(
@@ -144,8 +147,11 @@ class _Run:
                 )
                 self.concentrations.clear()
                 self.potentials.clear()
+                if observation.maps is not None:
+                    self.recorder.record_map(now, *self.maps.take())
         if step % self.positions_every == 0 or at_end:
-            self.recorder.record_positions(step, now, observation.positions[self.recorded_ions])
+            places = observation.places[0, self.recorded_ions] if observation.places.size else None
+            self.recorder.record_positions(step, now, observation.positions[self.recorded_ions], places)
         self._report(observation)
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:
@@ -197,6 +203,28 @@ class _Run:
         )
 
 
+class _MapMean:
+    """Running sums of maps, which are too large to be kept one by one."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.concentrations = self.potential = np.zeros(())
+
+    def add(self, maps: Maps | None) -> None:
+        """Add one; None, in one dimension, changes nothing."""
+        if maps is not None:
+            self.n += 1
+            self.concentrations = self.concentrations + maps.concentrations
+            self.potential = self.potential + maps.potential
+
+    def take(self) -> tuple[NDArray, NDArray]:
+        """Return the means and begin anew."""
+        means = self.concentrations / self.n, self.potential / self.n
+        self.n = 0
+        self.concentrations = self.potential = np.zeros(())
+        return means
+
+
 def describe(
     scenario: Scenario, engine: BrownianEngine, seed: int, n_steps: int, command_line: str
 ) -> RunDescription:
@@ -205,8 +233,8 @@ def describe(
     source = scenario.source
     overrides: Sequence[str] = source.overrides if source else ()
     centres, widths, nodes = engine.cells_along_x()
-    recorded = np.arange(0, engine.n_ions, scenario.recording.positions_stride)
-    ions_of_species = composition.counts_inside + composition.counts_outside
+    recorded = np.arange(0, engine.n_slots, scenario.recording.positions_stride)
+    placement = place(scenario, seed)
     return RunDescription(
         title=scenario.title,
         scenario_json=scenario.to_json(),
@@ -241,8 +269,11 @@ def describe(
         ),
         n_ions=engine.n_ions,
         recorded_ions=recorded,
-        recorded_species=np.repeat(np.arange(len(ions_of_species)), ions_of_species)[recorded],
+        recorded_species=engine.species_of_slots[recorded],
         cell_position=centres,
         cell_width=widths,
         node_position=nodes,
+        cell_y=engine.cells_along_y(),
+        channel_y=placement.channels,
+        pump_y=placement.pumps,
     )

@@ -25,8 +25,14 @@ from mc.compilation import compiled
     PUMP_WAITING,
     PLACEMENT_OF_CHANNELS,
     PLACEMENT_OF_PUMPS,
-) = range(11)
-"""The streams; new ones come last, for their numbers are in the results."""
+    PLACEMENT_ALONG,
+    EXIT,
+    RESERVOIR_NUMBER,
+    RESERVOIR_PLACE,
+    DIFFUSION_ALONG,
+) = range(16)
+"""The streams; new ones come last, for their numbers are in the results. Diffusion along a second axis would take the
+number after DIFFUSION_ALONG."""
 
 _PARITY = uint32(0x1BD11BDA)
 _TO_UNIT = 1.0 / 4294967296.0

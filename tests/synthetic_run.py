@@ -93,6 +93,9 @@ def describe_synthetic_run(**changes) -> RunDescription:
         "cell_position": np.concatenate([half_cells - INSIDE_LENGTH, THICKNESS + half_cells]),
         "cell_width": np.full(120, INSIDE_LENGTH / 60),
         "node_position": np.concatenate([edges - INSIDE_LENGTH, THICKNESS + edges]),
+        "cell_y": np.zeros(0),
+        "channel_y": np.zeros(420),
+        "pump_y": np.zeros(20),
     }
     return RunDescription(**(fields | changes))
 

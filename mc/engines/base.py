@@ -8,6 +8,16 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class Maps:
+    """What there is where in the plane of the membrane's normal and the membrane."""
+
+    concentrations: NDArray[np.float64]
+    """(species, cells along x, cells along y) mM."""
+    potential: NDArray[np.float64]
+    """(nodes along x, nodes along y) mV; node k of y is the near end of cell k."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """The state of a run at one moment. Side and direction axes: cytoplasm first; outward first."""
 
@@ -29,7 +39,9 @@ class Observation:
     potential: NDArray[np.float64]
     """(nodes,) along x, mV, zero at the far end outside."""
     positions: NDArray[np.float64]
-    """(ions,) along x, nm; a new array only where asked for."""
+    """(ions,) along x, nm; not a number for ions that are in a reservoir."""
+    places: NDArray[np.float64]
+    """(transverse axes, ions) along the membrane, nm; those in pores are where their channel is."""
     open_channels: NDArray[np.int64]
     """(channel types,)"""
     states: tuple[NDArray[np.int64], ...]
@@ -40,6 +52,10 @@ class Observation:
     """(channel types, species, 2) so far."""
     pump_cycles: NDArray[np.int64]
     """(pump types,) so far."""
+    exchanged: NDArray[np.int64]
+    """(species, 2, 2) with the reservoirs so far, by side; entered, left."""
+    maps: Maps | None
+    """None in one dimension."""
 
 
 class Engine(Protocol):

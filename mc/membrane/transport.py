@@ -103,6 +103,43 @@ def find_nearest(positions, first, last, side, length, nearest):
     return found
 
 
+@compiled
+def squared_distance(x, place, site, period):
+    """Return the squared distance of an ion from a site at the membrane, periodic along it."""
+    along = abs(place - site)
+    along = min(along, period - along)
+    return float(x) * float(x) + along * along
+
+
+@internal
+def find_nearest_to_site(positions, places, site, period, first, last, side, length, nearest):
+    """Fill `nearest` with the ions of one side closest to a site, as `find_nearest` does with those at the membrane.
+
+    `places`: (ions,) along the membrane in nm, on an axis of length `period`.
+    """
+    found = 0
+    farthest = 0.0
+    for ion in range(first, last):
+        distance = positions[ion] if side == 1 else -positions[ion]
+        if distance <= 0.0 or distance > length:
+            continue
+        squared = squared_distance(distance, places[ion], site, period)
+        if found == nearest.size and squared >= farthest:
+            continue
+        place = min(found, nearest.size - 1)
+        while place > 0:
+            other = nearest[place - 1]
+            if squared_distance(positions[other], places[other], site, period) <= squared:
+                break
+            nearest[place] = other
+            place -= 1
+        nearest[place] = ion
+        found = min(found + 1, nearest.size)
+        last_one = nearest[found - 1]
+        farthest = squared_distance(positions[last_one], places[last_one], site, period)
+    return found
+
+
 @internal
 def integrate_rate(pump, i_pump, rate, time_step, key):
     """Advance one pump's waiting by a step; return how many cycles fall due. `pump`: a record of PUMP."""

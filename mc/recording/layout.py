@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 COMPLETED = "completed"
 """The stop reason of a run that reached its last step; any other one is the reason of an early end."""
 
-GROWING_AXES = ("record", "profile", "frame", "crossing", "pump_move", "gating_event")
+GROWING_AXES = ("record", "profile", "map", "frame", "crossing", "pump_move", "gating_event")
 DIMENSIONLESS = "1"
 TEXT = "text"
 
@@ -51,6 +51,8 @@ LAYOUT: tuple[Dataset, ...] = (
     Dataset(
         "/metadata/channels/permeability", "f8", "nm3/ns", ("channel_type", "species"), "one open channel"
     ),
+    Dataset("/metadata/channel_y", "f8", "nm", ("channel",), "place of each channel along the membrane"),
+    Dataset("/metadata/pump_y", "f8", "nm", ("pump",), "place of each pump along the membrane"),
     Dataset("/metadata/pumps/name", TEXT, DIMENSIONLESS, ("pump_type",), "as in the scenario"),
     Dataset("/metadata/pumps/count", "u4", DIMENSIONLESS, ("pump_type",), "pumps of the type"),
     Dataset("/metadata/pumps/acceleration", "f8", DIMENSIONLESS, ("pump_type",), "faster than in life by"),
@@ -67,6 +69,16 @@ LAYOUT: tuple[Dataset, ...] = (
     Dataset("/profiles/node_position", "f8", "nm", ("node",), "where the potential is known"),
     Dataset("/profiles/concentration", "f4", "mM", ("profile", "species", "cell"), "mean over the window"),
     Dataset("/profiles/potential", "f4", "mV", ("profile", "node"), "mean over the window; 0 outside"),
+    Dataset("/maps/time", "f8", "ns", ("map",), "end of the averaging window"),
+    Dataset("/maps/y", "f8", "nm", ("cell_y",), "centre of a cell along the membrane; none in one dimension"),
+    Dataset("/maps/concentration", "f4", "mM", ("map", "species", "cell", "cell_y"), "mean over the window"),
+    Dataset(
+        "/maps/potential",
+        "f4",
+        "mV",
+        ("map", "node", "cell_y"),
+        "mean over the window; at the cells' near ends",
+    ),
     Dataset("/events/crossings/step", "i8", DIMENSIONLESS, ("crossing",), "step of the arrival"),
     Dataset("/events/crossings/time", "f8", "ns", ("crossing",), "end of that step"),
     Dataset("/events/crossings/ion", "u4", DIMENSIONLESS, ("crossing",), "ion id"),
@@ -87,7 +99,7 @@ LAYOUT: tuple[Dataset, ...] = (
     Dataset("/events/gating/to_state", "u1", DIMENSIONLESS, ("gating_event",), "index among its states"),
     Dataset("/particles/trajectory/position/step", "i8", DIMENSIONLESS, ("frame",), "steps done"),
     Dataset("/particles/trajectory/position/time", "f8", "ns", ("frame",), "step * time_step"),
-    Dataset("/particles/trajectory/position/value", "f4", "nm", ("frame", "ion", "axis"), "(x, 0, 0)"),
+    Dataset("/particles/trajectory/position/value", "f4", "nm", ("frame", "ion", "axis"), "(x, y, 0)"),
     Dataset("/particles/trajectory/id", "u4", DIMENSIONLESS, ("ion",), "ion id"),
     Dataset("/particles/trajectory/species", "u1", DIMENSIONLESS, ("ion",), "index of the species"),
     Dataset("/particles/trajectory/charge", "f4", "e", ("ion",), "valence"),
@@ -141,7 +153,8 @@ class RunDescription:
     are the ids of the ions whose positions are kept, `recorded_species` the species index of each.
     `cell_position` and `cell_width` (cells,) describe the bath cells in order of x, without the slab;
     `node_position` (nodes,) the points where the potential is known. The cytoplasm is at x < 0, the slab at
-    0..thickness.
+    0..thickness. `cell_y` (cells,) are the centres of the cells along the membrane, `channel_y` and `pump_y` the
+    places of each channel and pump there; in one dimension there are no such cells, and all places are 0.
     """
 
     title: str
@@ -168,6 +181,9 @@ class RunDescription:
     cell_position: np.ndarray
     cell_width: np.ndarray
     node_position: np.ndarray
+    cell_y: np.ndarray
+    channel_y: np.ndarray
+    pump_y: np.ndarray
 
 
 class Column(NamedTuple):
@@ -237,6 +253,9 @@ def axis_sizes(description: RunDescription) -> dict[str, int]:
         "column": len(series_columns(description)),
         "cell": len(description.cell_position),
         "node": len(description.node_position),
+        "cell_y": len(description.cell_y),
+        "channel": len(description.channel_y),
+        "pump": len(description.pump_y),
         "ion": len(description.recorded_ions),
         "axis": 3,
     }
@@ -266,6 +285,9 @@ def constant_values(description: RunDescription) -> dict[str, np.ndarray | list[
         "/metadata/pumps/acceleration": np.array([one.acceleration for one in pumps]),
         "/metadata/pumps/outward": by_species([one.outward for one in pumps]),
         "/metadata/pumps/inward": by_species([one.inward for one in pumps]),
+        "/metadata/channel_y": description.channel_y,
+        "/metadata/pump_y": description.pump_y,
+        "/maps/y": description.cell_y,
         "/profiles/position": description.cell_position,
         "/profiles/cell_width": description.cell_width,
         "/profiles/node_position": description.node_position,

@@ -93,10 +93,24 @@ class Recorder:
         self._keep("/profiles/concentration", np.array(concentration, dtype=np.float32)[None])
         self._keep("/profiles/potential", np.array(potential, dtype=np.float32)[None])
 
-    def record_positions(self, step: int, time: float, x: np.ndarray) -> None:
-        """Append the positions `x` (recorded ions,) in nm at `time` (ns), in the order of `recorded_ions`."""
+    def record_map(self, time: float, concentration: np.ndarray, potential: np.ndarray) -> None:
+        """Append mean maps of the window that ends at `time` (ns).
+
+        `concentration` (species, cells, cells along y) in mM, `potential` (nodes, cells along y) in mV.
+        """
+        self._keep("/maps/time", np.array([time]))
+        self._keep("/maps/concentration", np.array(concentration, dtype=np.float32)[None])
+        self._keep("/maps/potential", np.array(potential, dtype=np.float32)[None])
+
+    def record_positions(self, step: int, time: float, x: np.ndarray, y: np.ndarray | None = None) -> None:
+        """Append the positions `x` and `y` (recorded ions,) in nm at `time` (ns), in the order of `recorded_ions`.
+
+        Not a number where an ion is in no bath and no pore, but in the reservoir of an open far end.
+        """
         position = np.zeros((1, len(x), 3), dtype=np.float32)
         position[0, :, 0] = x
+        if y is not None:
+            position[0, :, 1] = y
         self._keep("/particles/trajectory/position/step", np.array([step]))
         self._keep("/particles/trajectory/position/time", np.array([time]))
         self._keep("/particles/trajectory/position/value", position)
@@ -183,7 +197,8 @@ class Recorder:
                 created = self._file.create_dataset(
                     dataset.path,
                     shape=(0, *shape),
-                    maxshape=(None, *shape),
+                    # HDF5 cuts no axis without a length into chunks, unless it may grow.
+                    maxshape=(None, *(size or None for size in shape)),
                     dtype=dataset.dtype,
                     chunks=_chunk_shape(dataset, shape),
                 )

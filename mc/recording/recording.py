@@ -47,6 +47,19 @@ class Profiles(NamedTuple):
     """(windows, nodes) mV."""
 
 
+class Maps(NamedTuple):
+    """Mean maps over windows of time; none of a run in one dimension. For x see `Profiles`."""
+
+    time: np.ndarray
+    """(windows,) ns, the end of each."""
+    y: np.ndarray
+    """(cells along y,) nm, centres."""
+    concentration: np.ndarray
+    """(windows, species, cells, cells along y) mM."""
+    potential: np.ndarray
+    """(windows, nodes, cells along y) mV, at the near ends of the cells along y."""
+
+
 class Positions(NamedTuple):
     """Snapshots of the recorded ions."""
 
@@ -55,7 +68,9 @@ class Positions(NamedTuple):
     time: np.ndarray
     """(frames,) ns."""
     x: np.ndarray
-    """(frames, ions) nm."""
+    """(frames, ions) nm; not a number while an ion is in the reservoir of an open far end."""
+    y: np.ndarray
+    """(frames, ions) nm along the membrane; 0 in one dimension."""
     ion: np.ndarray
     """(ions,) ids."""
     species: np.ndarray
@@ -171,11 +186,34 @@ class Recording:
         """Positions of the recorded ions."""
         group = "/particles/trajectory"
         step, time = self._read_together([f"{group}/position/{name}" for name in ("step", "time")])
-        x = self._dataset(f"{group}/position/value")[: len(time), :, 0]
-        n_frames = len(x)
+        both = self._dataset(f"{group}/position/value")[: len(time), :, :2]
+        n_frames = len(both)
         return Positions(
-            step[:n_frames], time[:n_frames], x, self._read(f"{group}/id"), self._read(f"{group}/species")
+            step[:n_frames],
+            time[:n_frames],
+            both[:, :, 0],
+            both[:, :, 1],
+            self._read(f"{group}/id"),
+            self._read(f"{group}/species"),
         )
+
+    @cached_property
+    def maps(self) -> Maps:
+        """Concentrations and potential along x and y."""
+        time, concentration, potential = self._read_together(
+            [f"/maps/{name}" for name in ("time", "concentration", "potential")]
+        )
+        return Maps(time, self._read("/maps/y"), concentration, potential)
+
+    @cached_property
+    def channel_y(self) -> np.ndarray:
+        """Place of each channel along the membrane, (channels,) nm; 0 in one dimension."""
+        return self._read("/metadata/channel_y")
+
+    @cached_property
+    def pump_y(self) -> np.ndarray:
+        """Place of each pump along the membrane, (pumps,) nm; 0 in one dimension."""
+        return self._read("/metadata/pump_y")
 
     @cached_property
     def crossings(self) -> dict[str, np.ndarray]:

@@ -24,7 +24,8 @@ from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import reflect
-from mc.field.deposition import PARKED, Sums, restore, withdraw
+from mc.engines.brownian.plane import find_group, is_beneath, place_in_mouth, put_in, take_out
+from mc.field.deposition import PARKED, Sums
 from mc.streams import normal_pair, uniform_pair
 
 INSIDE, OUTSIDE = 0, 1
@@ -192,6 +193,101 @@ def choose_channel(pores, n_open, chains, species, side, slope, draw):
     return chosen
 
 
+@internal
+def set_mouth_exponents(pores, mouths, diffusion_coefficients, time_step, exponents, thresholds):
+    """Write upper bounds of what `set_entry_exponents` gives, for any place along the membrane and any open gates."""
+    lowest, highest = 0.0, 0.0
+    for channel in range(mouths.drops.size):
+        drop = mouths.drops[channel]
+        lowest = drop if channel == 0 else min(lowest, drop)
+        highest = drop if channel == 0 else max(highest, drop)
+    for species in range(diffusion_coefficients.size):
+        for side in range(2):
+            per_drop = mouths.slope_per_drop[species] if side == INSIDE else -mouths.slope_per_drop[species]
+            # Entry is the faster, the steeper the slope into the pore.
+            slope = max(per_drop * lowest, per_drop * highest)
+            velocity = 0.0
+            for channel_type in range(pores.mouth_depth.size):
+                entry = entry_velocity(slope, pores.mouth_depth[channel_type], 1.0)
+                velocity = max(velocity, mouths.most_capture[species] * entry)
+            exponent = entry_exponent(velocity, diffusion_coefficients[species], time_step)
+            largest_overshoot = math.sqrt(6.0 * diffusion_coefficients[species] * time_step)
+            exponents[species, side] = exponent
+            thresholds[species, side] = uint32(
+                math.ceil(entry_probability(exponent, largest_overshoot) * 256.0)
+            )
+
+
+@internal
+def sum_velocities(position, species, side, limit, pores, chains, mouths):
+    """Return the velocity of entry at a place along a face, nm/ns, and the last channel that it was summed over.
+
+    The sum stops at the channel that takes it beyond `limit`: with a limit drawn uniformly up to the whole sum, that
+    is the channel which an ion enters, each with a chance in proportion to its velocity.
+    """
+    total, chosen = 0.0, -1
+    n_bins = mouths.bin_start.size - 1
+    which = min(int64(position / mouths.period * n_bins), n_bins - 1)
+    for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
+        channel = mouths.bin_channels[k]
+        channel_type = chains[channel].channel_type
+        if side == INSIDE and not chains[channel].is_open:
+            continue
+        if not is_beneath(position, mouths.sites[channel], mouths.widths[channel_type], mouths.period):
+            continue
+        slope = mouths.slope_per_drop[species] * mouths.drops[channel]
+        sign = 1.0 if side == INSIDE else -1.0
+        capture = pores.capture[channel_type, species] / mouths.areas[channel_type]
+        velocity = capture * entry_velocity(slope, pores.mouth_depth[channel_type], sign)
+        if velocity > 0.0:
+            total += velocity
+            chosen = channel
+            if total > limit:
+                break
+    return total, chosen
+
+
+@internal
+def chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane):
+    """Return the chance that an ion which was reflected at a face enters a pore there."""
+    # A reflected ion is as far from the face as its move went beyond it.
+    overshoot = abs(scene.positions[ion])
+    if plane is None:
+        return entry_probability(exponents[species, side], overshoot)
+    place = plane.transverse[0, ion]
+    velocity, _ = sum_velocities(place, species, side, math.inf, pores, scene.chains, plane.mouths)
+    exponent = entry_exponent(velocity, scene.diffusion_coefficients[species], time_step)
+    return entry_probability(exponent, overshoot)
+
+
+@internal
+def find_channel(ion, species, side, draw, pores, n_open, scene, plane):
+    """Return the channel that an entering ion takes; `draw`: uniform in (0, 1)."""
+    if plane is None:
+        return choose_channel(pores, n_open, scene.chains, species, side, scene.slopes[species], draw)
+    place = plane.transverse[0, ion]
+    total, _ = sum_velocities(place, species, side, math.inf, pores, scene.chains, plane.mouths)
+    _, chosen = sum_velocities(place, species, side, draw * total, pores, scene.chains, plane.mouths)
+    return chosen
+
+
+@internal
+def slope_in(channel, species, scene, plane):
+    """Return u = z E/(kT/e) along x in a pore, 1/nm."""
+    if plane is None:
+        return scene.slopes[species]
+    return plane.mouths.slope_per_drop[species] * plane.mouths.drops[channel]
+
+
+@internal
+def place_exit(ion, channel, channel_type, step, plane):
+    """Choose where along the membrane an ion leaves its pore, where that is tracked."""
+    if plane is not None:
+        plane.transverse[0, ion] = place_in_mouth(
+            channel, channel_type, plane.mouths, plane.exit_key, ion, step
+        )
+
+
 @compiled
 def touches(before, after, variance):
     """Return the chance that a Brownian path touched zero between two distances, `variance` = 2 D dt in nm2.
@@ -257,21 +353,12 @@ def walk_in_pore(
     return depth, 0.0, 0.0
 
 
-@compiled
-def find_group(member, first_member):
-    """Return the species of an ion or the type of a channel; `first_member`: (groups + 1,)."""
-    group = 0
-    while member >= first_member[group + 1]:
-        group += 1
-    return group
-
-
 @internal
-def admit(ion, species, pores, n_open, scene, draw):
+def admit(ion, species, pores, n_open, scene, draw, plane):
     """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
     x = scene.positions[ion]
     side = OUTSIDE if x > float32(0.0) else INSIDE
-    channel = choose_channel(pores, n_open, scene.chains, species, side, scene.slopes[species], draw)
+    channel = find_channel(ion, species, side, draw, pores, n_open, scene, plane)
     mouth_depth = pores.mouth_depth[scene.chains[channel].channel_type]
     entry = pores.table[pores.n_ions[0]]
     entry.ion = ion
@@ -279,22 +366,23 @@ def admit(ion, species, pores, n_open, scene, draw):
     entry.depth = mouth_depth if side == INSIDE else pores.thickness - mouth_depth
     entry.origin = side
     pores.n_ions[0] += 1
-    withdraw(x, species, scene.sums)
+    take_out(ion, x, species, scene.sums, plane)
     scene.positions[ion] = PARKED
-    restore(PARKED, species, scene.sums)
+    put_in(ion, PARKED, species, scene.sums, plane)
 
 
 @internal
-def release(row, side, distance, species, pores, scene, step, crossings):
+def release(row, side, distance, species, pores, scene, step, crossings, plane):
     """Put the ion of a row of the pore table into the bath on `side`, and count the crossing if it is one.
 
     The last row takes the place of the one that is freed.
     """
     entry = pores.table[row]
     x = distance if side == OUTSIDE else -distance
-    withdraw(PARKED, species, scene.sums)
+    take_out(entry.ion, PARKED, species, scene.sums, plane)
     scene.positions[entry.ion] = x
-    restore(x, species, scene.sums)
+    place_exit(entry.ion, entry.channel, scene.chains[entry.channel].channel_type, step, plane)
+    put_in(entry.ion, x, species, scene.sums, plane)
     if entry.origin != side:
         direction = OUTWARD if side == OUTSIDE else INWARD
         pores.crossings[scene.chains[entry.channel].channel_type, species, direction] += 1
@@ -314,14 +402,14 @@ def release(row, side, distance, species, pores, scene, step, crossings):
 
 
 @internal
-def walk(row, duration, pores, scene, step, crossings):
+def walk(row, duration, pores, scene, step, crossings, plane):
     """Walk the ion of a row of the pore table for `duration` ns; if it comes out, it is then back in a bath."""
     entry = pores.table[row]
     chain = scene.chains[entry.channel]
     species = find_group(entry.ion, scene.first_ion)
     depth, time_left, normal = walk_in_pore(
         entry.depth,
-        scene.slopes[species],
+        slope_in(entry.channel, species, scene, plane),
         pores.diffusion_coefficient[chain.channel_type],
         pores.thickness,
         chain.is_open,
@@ -340,19 +428,21 @@ def walk(row, duration, pores, scene, step, crossings):
         side = INSIDE if depth == 0.0 else OUTSIDE
         walked = abs(normal) * math.sqrt(2.0 * scene.diffusion_coefficients[species] * time_left)
         distance = reflect(float32(walked), float32(scene.lengths[side]))
-        release(row, side, distance, species, pores, scene, step, crossings)
+        release(row, side, distance, species, pores, scene, step, crossings, plane)
 
 
 @internal
-def walk_all(pores, scene, time_step, step, crossings):
+def walk_all(pores, scene, time_step, step, crossings, plane):
     """Walk every ion that is in a pore for one time step."""
     # Backwards, because a row that is freed is filled with the last one, which has walked already.
     for row in range(pores.n_ions[0] - 1, -1, -1):
-        walk(row, time_step, pores, scene, step, crossings)
+        walk(row, time_step, pores, scene, step, crossings, plane)
 
 
 @internal
-def admit_candidates(scratch, pores, n_open, exponents, thresholds, scene, time_step, step, key, crossings):
+def admit_candidates(
+    scratch, pores, n_open, exponents, thresholds, scene, time_step, step, key, crossings, plane
+):
     """Draw for each candidate whether it enters a pore, in the order of the ions.
 
     One that enters walks at once for what is left of the step. Otherwise those that enter in the last step before a
@@ -365,13 +455,12 @@ def admit_candidates(scratch, pores, n_open, exponents, thresholds, scene, time_
             side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
             entry_draw, channel_draw = uniform_pair(key, ion, step)
             # The first draw, made with the move, has already let through `threshold` of 256.
-            # A reflected ion is as far from the face as its move went beyond it.
-            probability = entry_probability(exponents[species, side], abs(scene.positions[ion]))
+            probability = chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane)
             relative_draw = entry_draw * thresholds[species, side] / (probability * 256.0)
             if relative_draw < 1.0:
-                admit(ion, species, pores, n_open, scene, channel_draw)
+                admit(ion, species, pores, n_open, scene, channel_draw, plane)
                 # Given that it is below 1, the draw is uniform: it says how much of the step is left.
-                walk(pores.n_ions[0] - 1, relative_draw * time_step, pores, scene, step, crossings)
+                walk(pores.n_ions[0] - 1, relative_draw * time_step, pores, scene, step, crossings, plane)
 
 
 @compiled

@@ -14,15 +14,16 @@ from mc.constants import (
     thermal_potential,
     water_permittivity,
 )
-from mc.engines.base import Observation
-from mc.engines.brownian import crossing, motion, stepping
-from mc.errors import LedgerError
-from mc.field.deposition import HISTOGRAMS, Sums
+from mc.engines.base import Maps, Observation
+from mc.engines.brownian import construction, crossing, exchange, motion, stepping
+from mc.errors import LedgerError, StabilityError
+from mc.field.deposition import HISTOGRAMS, PARKED, Sums
 from mc.field.poisson import Grid
 from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
 from mc.membrane.transport import MOST_IONS, PUMP, PUMP_MOVE, PumpMoves, Pumps
 from mc.scenario.advice import resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
+from mc.scenario.placement import place
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
 from mc.theory import debye_length, stationary_distribution
@@ -38,7 +39,7 @@ SERIAL_IONS = 20_000
 
 
 class BrownianEngine:
-    """Single ions in one dimension; see `mc.engines.base.Engine`.
+    """Single ions in one or two dimensions; see `mc.engines.base.Engine`.
 
     `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
     """
@@ -62,9 +63,17 @@ class BrownianEngine:
         self.state = make_state(scenario, self.composition, seed, time_step, self.threads, clamped_potential)
         # With nothing deposited there is no field yet: this look is at the positions as they were placed.
         stepping.advance(self.state, 0)
-        self.state.sums.counts[:] = self.state.look.counts
-        self.state.sums.weight_sums[:] = self.state.look.weight_sums
-        stepping.advance(self.state, 0)
+        self.deposit_as_looked_at()
+
+    def deposit_as_looked_at(self) -> None:
+        """Let the field come from the charges as they were last looked at, and look again."""
+        state = self.state
+        state.sums.counts[:] = state.look.counts
+        state.sums.weight_sums[:] = state.look.weight_sums
+        if state.plane is not None:
+            state.plane.sums.counts[:] = state.plane.look_sums.counts
+            state.plane.sums.charges[:] = state.plane.look_sums.charges
+        stepping.advance(state, 0)
 
     @property
     def step(self) -> int:
@@ -73,13 +82,32 @@ class BrownianEngine:
 
     @property
     def n_ions(self) -> int:
-        """Number of ions."""
+        """Number of ions at the start."""
+        return self.composition.n_ions
+
+    @property
+    def n_slots(self) -> int:
+        """Number of ions that there can be at a time: more than at the start where the far ends are open."""
         return self.state.ions.positions.size
+
+    @property
+    def species_of_slots(self) -> NDArray[np.int64]:
+        """Species of each, (slots,)."""
+        first_ion = self.state.ions.first_ion
+        return np.repeat(np.arange(first_ion.size - 1), np.diff(first_ion))
 
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
-        return stepping.advance(self.state, n_steps)
+        made = stepping.advance(self.state, n_steps)
+        reservoirs = self.state.reservoirs
+        if reservoirs is not None and reservoirs.lacking[0] >= 0:
+            name = self.composition.names[reservoirs.lacking[0]]
+            raise StabilityError(
+                f"by {self.step * self.time_step:g} ns more {name} had come in from the baths than there is room "
+                "for, a tenth beyond the start: take larger baths, or concentrations nearer to the steady state"
+            )
+        return made
 
     def observe(self) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.
@@ -92,7 +120,7 @@ class BrownianEngine:
         in_pores = self._count_in_pores()
         self._check_ledger(ions, bath_counts[:, :, -1].sum(axis=1), in_pores)
         induced, _ = crossing.charge_in_pores(state.pores, state.ions.valences, state.ions.first_ion)
-        charge = float(state.ions.valences @ ions[:, 0]) + induced
+        charge = float(state.ions.valences @ ions[:, 0]) + float(state.box.end_charges[0]) + induced
         inner, outer = look.potential[:stride], look.potential[stride:]
         return Observation(
             step=self.step,
@@ -105,11 +133,16 @@ class BrownianEngine:
             cell_concentrations=self._along_x(bath_counts[:, :, :-2]) / self._cell_ions_per_millimolar(),
             potential=np.concatenate([inner[:-1][::-1], outer[:-1]]),
             positions=self._physical_positions(look.positions),
+            places=self._places(),
             open_channels=state.channels.n_open.copy(),
             states=self._count_states(),
-            total_charge=float(state.ions.valences @ (ions.sum(axis=1) + in_pores)),
+            total_charge=float(
+                state.ions.valences @ (ions.sum(axis=1) + in_pores) + state.box.end_charges.sum()
+            ),
             crossings=state.pores.crossings.copy(),
             pump_cycles=state.pumps.cycles.copy(),
+            exchanged=self._exchanged(),
+            maps=self._maps(),
         )
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
@@ -182,9 +215,49 @@ class BrownianEngine:
     def _physical_positions(self, positions: NDArray[np.float32]) -> NDArray[np.float64]:
         thickness = self.scenario.membrane.thickness
         x = np.where(positions > 0, positions + np.float32(thickness), positions)
+        x[positions >= motion.BEYOND] = np.nan
         in_pores = self._ions_in_pores()
         x[in_pores["ion"]] = in_pores["depth"]
         return x
+
+    def _places(self) -> NDArray[np.float64]:
+        """Return the place of each ion along each transverse axis; those in pores are where their channel is."""
+        plane = self.state.plane
+        if plane is None:
+            return np.zeros((0, self.n_slots))
+        places: NDArray[np.float64] = plane.look_transverse.astype(np.float64)
+        places[:, self.state.look.positions >= motion.BEYOND] = np.nan
+        in_pores = self._ions_in_pores()
+        places[:, in_pores["ion"]] = plane.mouths.sites[in_pores["channel"]]
+        return places
+
+    def _exchanged(self) -> NDArray[np.int64]:
+        reservoirs = self.state.reservoirs
+        if reservoirs is None:
+            return np.zeros((len(self.composition.names), 2, 2), dtype=np.int64)
+        return reservoirs.exchanged.copy()
+
+    def _maps(self) -> Maps | None:
+        plane = self.state.plane
+        if plane is None:
+            return None
+        stride, n_along = self.state.box.grid.stride, plane.mesh.plane
+        counts = plane.look_sums.counts.reshape(-1, 2, stride, n_along)[:, :, :-2]
+        per_millimolar = self._cell_ions_per_millimolar()[:, np.newaxis] / n_along
+        potential = plane.look_potential.reshape(2, stride, n_along)[:, :-1]
+        return Maps(
+            concentrations=np.concatenate([counts[:, 0, ::-1], counts[:, 1]], axis=1) / per_millimolar,
+            potential=np.concatenate([potential[0, ::-1], potential[1]]),
+        )
+
+    def cells_along_y(self) -> NDArray[np.float64]:
+        """Return the centre of each cell along the membrane, nm; none in one dimension."""
+        plane = self.state.plane
+        if plane is None:
+            return np.zeros(0)
+        n_along = plane.mesh.plane
+        centres = (np.arange(n_along) + 0.5) * (plane.mouths.period / n_along)
+        return centres.astype(np.float64)
 
     def _ions_in_pores(self) -> NDArray:
         return self.state.pores.table[: self.state.pores.n_ions[0]]
@@ -205,9 +278,12 @@ class BrownianEngine:
 
     def _check_ledger(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
         composition = self.composition
+        exchanged = self._exchanged().sum(axis=1)
         expected = composition.counts_inside + composition.counts_outside
+        expected = expected + exchanged[:, exchange.ENTERED] - exchanged[:, exchange.LEFT]
+        in_reservoirs = np.diff(self.state.ions.first_ion) - expected
         time = self.step * self.time_step
-        if np.any(ions.sum(axis=1) + parked != expected) or np.any(parked != in_pores):
+        if np.any(ions.sum(axis=1) + in_pores != expected) or np.any(parked != in_pores + in_reservoirs):
             raise LedgerError(
                 f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
                 f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()} in the baths and "
@@ -218,8 +294,9 @@ class BrownianEngine:
         pores, box = self.state.pores, self.state.box
         valences = self.state.ions.valences
         induced, total = crossing.charge_in_pores(pores, valences, self.state.ions.first_ion)
-        charge = float(valences @ ions.sum(axis=1)) + total
-        drop = (float(valences @ ions[:, 0]) + induced) / box.grid.membrane_capacitance
+        charge = float(valences @ ions.sum(axis=1) + box.end_charges.sum()) + total
+        inside = float(valences @ ions[:, 0] + box.end_charges[0]) + induced
+        drop = inside / box.grid.membrane_capacitance
         if charge != 0.0 or abs(drop - self.state.field.slab_drop[0]) > 1e-9 * (1.0 + abs(drop)):
             raise LedgerError(
                 f"charge was lost or made by {time:g} ns: the box holds {charge:g} e; counted charge puts "
@@ -257,6 +334,7 @@ def make_state(
     spacing = resolve_grid_spacing(scenario, composition)
     # Nodes reach to or past the far walls; one more cell catches an ion exactly at the wall, one the ions in pores.
     stride = math.ceil(lengths.max() / spacing - 1e-9) + 2
+    is_open = geometry.boundary == "bath"
     grid = Grid(
         stride=stride,
         spacing=spacing,
@@ -269,11 +347,15 @@ def make_state(
         thermal_potential=thermal_potential(temperature),
         ions_per_volume=IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
         lengths=lengths,
-        baths=motion.Baths(np.float32(lengths[0]), np.float32(lengths[1]), np.float32(1.0 / spacing), stride),
+        baths=_make_baths(lengths, spacing, stride, is_open=is_open),
+        look_baths=_make_baths(lengths, spacing, stride, is_open=False),
         grid=grid,
+        end_nodes=np.ceil(lengths / spacing - 1e-9).astype(np.int64),
+        end_charges=np.zeros(2, dtype=np.int64),
     )
     n_species = len(composition.names)
-    ions = _make_ions(composition, seed, lengths, time_step, box.thermal_potential)
+    slots = construction.slots(scenario, composition)
+    ions = _make_ions(composition, slots, seed, lengths, time_step, box.thermal_potential)
     sums = Sums(
         counts=np.zeros((n_species, 2 * stride), dtype=np.int64),
         weight_sums=np.zeros((n_species, 2 * stride), dtype=np.int64),
@@ -293,17 +375,37 @@ def make_state(
     )
     channels = _make_channels(scenario, seed)
     pumps = _make_pumps(scenario, composition, seed)
+    pores = _make_pores(scenario, composition, time_step, ions.positions.size)
+    scratch = _make_scratch(ions, n_species, stride, threads)
+    chunks, largest_chunk = scratch.candidates.shape
+    plane = reservoirs = leavers = None
+    if geometry.dimensions == 2:
+        field.conductivities[:] = _conductivities_at_start(composition, ions, lengths, grid)
+        plane = construction.make_plane(
+            scenario,
+            ions,
+            box,
+            pores,
+            field.conductivities,
+            place(scenario, seed),
+            seed,
+            chunks,
+            threads,
+        )
+    if is_open:
+        reservoirs = construction.make_reservoirs(scenario, composition, ions, seed, spacing, time_step)
+        leavers = construction.make_leavers(chunks, largest_chunk)
     return stepping.State(
         box=box,
         ions=ions,
         sums=sums,
         field=field,
-        pores=_make_pores(scenario, composition, time_step),
+        pores=pores,
         channels=channels,
         pumps=pumps,
         keys=stepping.Keys(*(stream_key(seed, stream) for stream in stepping.STREAMS)),
         events=_make_events(channels.chains.size, pumps.each.size),
-        scratch=_make_scratch(ions, n_species, stride, threads),
+        scratch=scratch,
         look=stepping.Look(
             positions=np.empty_like(ions.positions),
             counts=np.zeros_like(sums.counts),
@@ -311,24 +413,54 @@ def make_state(
             field=np.zeros(2 * stride),
             potential=np.zeros(2 * stride),
         ),
+        plane=plane,
+        line=0 if plane is None else None,
+        reservoirs=reservoirs,
+        leavers=leavers,
         step=np.zeros(1, dtype=np.int64),
     )
 
 
+def _make_baths(lengths: NDArray, spacing: float, stride: int, is_open: bool) -> motion.Baths:
+    inside, outside = np.float32(lengths[0]), np.float32(lengths[1])
+    mirrors = (motion.TRANSPARENT, motion.TRANSPARENT) if is_open else (inside, outside)
+    return motion.Baths(inside, outside, *mirrors, np.float32(1.0 / spacing), stride)
+
+
+def _conductivities_at_start(
+    composition: Composition, ions: stepping.Ions, lengths: NDArray, grid: Grid
+) -> NDArray[np.float64]:
+    conductivities = np.zeros((2, grid.stride))
+    for side, counts in enumerate((composition.counts_inside, composition.counts_outside)):
+        in_bath = np.arange(grid.stride) * grid.spacing < lengths[side] - 1e-9
+        conductivities[side, in_bath] = counts @ ions.mobile_charges / (grid.area * lengths[side])
+    return conductivities.ravel()
+
+
 def _make_ions(
-    composition: Composition, seed: int, lengths: NDArray, time_step: float, thermal: float
+    composition: Composition,
+    slots: NDArray[np.int64],
+    seed: int,
+    lengths: NDArray,
+    time_step: float,
+    thermal: float,
 ) -> stepping.Ions:
     counts = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
-    first_ion = np.concatenate([[0], np.cumsum(counts.sum(axis=1))])
+    first_ion = np.concatenate([[0], np.cumsum(slots)])
     draws = uniforms(stream_key(seed, streams.PLACEMENT), int(first_ion[-1]), 0)
-    side = np.repeat(np.tile([0, 1], len(counts)), counts.ravel())
+    # Those of a species that are inside come first, then those outside, then those in no bath.
+    parts = np.column_stack([counts, slots - counts.sum(axis=1)])
+    side = np.repeat(np.tile([0, 1, 2], len(counts)), parts.ravel())
+    is_absent = side == 2
+    side[is_absent] = 1
     positions = (draws * lengths[side] * np.where(side == 0, -1.0, 1.0)).astype(np.float32)
+    positions[is_absent] = PARKED
     # Rounding to float32 may put an ion onto a face; the sign is what says on which side it is.
     positions = np.where(
         np.abs(positions) < motion.NEAREST, np.where(side == 0, -1, 1) * motion.NEAREST, positions
     )
     starts, stops, species = [], [], []
-    for i in range(len(counts)):
+    for i in range(len(slots)):
         for start in range(first_ion[i], first_ion[i + 1], motion.BLOCK):
             starts.append(start)
             stops.append(min(start + motion.BLOCK, first_ion[i + 1]))
@@ -398,7 +530,9 @@ def _make_channels(scenario: Scenario, seed: int) -> Channels:
     )
 
 
-def _make_pores(scenario: Scenario, composition: Composition, time_step: float) -> crossing.Pores:
+def _make_pores(
+    scenario: Scenario, composition: Composition, time_step: float, slots_in_all: int
+) -> crossing.Pores:
     types, thickness = scenario.channels, scenario.membrane.thickness
     counts = np.array([one.count for one in types], dtype=np.int64)
     permeability = np.array(
@@ -415,7 +549,7 @@ def _make_pores(scenario: Scenario, composition: Composition, time_step: float) 
         substeps=substeps.astype(np.int64),
         n_ions=np.zeros(1, dtype=np.int64),
         # As many rows as ions, so that the table is never full; memory that is not touched costs nothing.
-        table=np.zeros(composition.n_ions, dtype=crossing.PORE_ION),
+        table=np.zeros(slots_in_all, dtype=crossing.PORE_ION),
         crossings=np.zeros((len(types), len(composition.names), 2), dtype=np.int64),
     )
 

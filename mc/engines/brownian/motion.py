@@ -15,6 +15,8 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32
 
 from mc.compilation import compiled, internal, parallel
+from mc.engines.brownian.plane import find_displacements
+from mc.field import clouds
 from mc.field.deposition import (
     add_histograms,
     clear,
@@ -33,6 +35,12 @@ BLOCK = 2048
 GROUP = 64
 """Ions of a block that are looked through for candidates together."""
 
+BEYOND = np.float32(5.0e5)
+"""nm; ions farther away than this are in no bath."""
+
+TRANSPARENT = np.float32(1.0e7)
+"""nm; a mirror farther away than any ion, those in no bath included."""
+
 NEAREST = np.float32(1.0e-6)
 """nm; the smallest distance from the membrane."""
 
@@ -46,11 +54,21 @@ def increment_scale(diffusion_coefficients: np.ndarray, time_step: float) -> np.
     return (largest_increment / (1 << (INCREMENT_BITS - 1))).astype(np.float32)
 
 
+class Leavers(NamedTuple):
+    """The ions that have gone beyond a far end in a step, one row for each chunk of blocks."""
+
+    ions: np.ndarray
+    n_ions: np.ndarray
+
+
 class Baths(NamedTuple):
     """What an ion's move needs to know of the box, in single precision."""
 
     length_inside: np.float32
     length_outside: np.float32
+    mirror_inside: np.float32
+    """Where moves are reflected, nm: the far end, or so far away that none is."""
+    mirror_outside: np.float32
     inverse_spacing: np.float32
     """1/nm, of the cells."""
     stride: int
@@ -141,18 +159,75 @@ def collect(is_candidate, first_ion, candidates, n_candidates):
 
 
 @internal
-def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step, diffuses):
+def add_increments(words, scale, displacements):
+    """Add a diffusive increment along a transverse axis to the displacements of a block."""
+    for k in range(displacements.size):
+        centred = float32(int32(uint32(words[k] >> uint32(8))) - int32(1 << 23)) + float32(0.5)
+        displacements[k] += scale * centred
+
+
+@internal
+def move_along(
+    block, start, n, ions, species, transverse, target, chunk, scratch, sheet, keys, step, diffuses
+):
+    """Move a block along the membrane, by its displacements in the components and by diffusion."""
+    for axis in range(transverse.shape[0]):
+        displacements = sheet.components[chunk, axis, :n]
+        if diffuses:
+            first_pair = uint32(block * (BLOCK // 2))
+            draw_words(scratch.words[chunk], first_pair, step, keys[axis, 0], keys[axis, 1])
+            add_increments(scratch.words[chunk, :n], ions.increment_scales[species], displacements)
+        moved = sheet.moved[chunk, :n]
+        clouds.wrap_block(transverse[axis, start : start + n], displacements, sheet.widths[axis], moved)
+        copy(moved, target[axis, start : start + n])
+
+
+@internal
+def find_leavers(positions, is_leaving, length_inside, length_outside):
+    """Flag the ions of a block that are beyond a far end; those in no bath are not."""
+    for k in range(positions.size):
+        x = positions[k]
+        distance = abs(x)
+        length = length_outside if x > float32(0.0) else length_inside
+        is_leaving[k] = uint32(uint32(distance > length) & uint32(distance < BEYOND))
+
+
+@internal
+def move_chunk(
+    chunk,
+    ions,
+    target,
+    scratch,
+    baths,
+    drift,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    transverse,
+    transverse_target,
+    transverse_keys,
+):
     """Drift, diffuse (if `diffuses` is not 0) and deposit the blocks of one chunk.
 
     Writes the new positions to `target` (the positions themselves to move the ions, another array to look where they
-    would be), and fills row `chunk` of the scratch sums and candidates.
+    would be), and fills row `chunk` of the scratch sums and candidates. `leavers` is None where the far ends are
+    closed; the arguments from `mesh` on are None where no transverse axis is tracked.
     """
     spacing, stride = baths.inverse_spacing, baths.stride
-    length_inside, length_outside = baths.length_inside, baths.length_outside
-    counts, weight_sums = scratch.counts[chunk], scratch.weight_sums[chunk]
-    clear(counts)
-    clear(weight_sums)
+    length_inside, length_outside = baths.mirror_inside, baths.mirror_outside
+    if sheet is None:
+        clear(scratch.counts[chunk])
+        clear(scratch.weight_sums[chunk])
+    else:
+        clear(sheet.counts[chunk])
+        clear(sheet.charges[chunk])
     n_candidates = 0
+    if leavers is not None:
+        leavers.n_ions[chunk] = 0
     first_block, last_block = scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]
     for block in range(first_block, last_block):
         start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
@@ -164,7 +239,20 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
         displacements = scratch.displacements[chunk, :n]
 
         find_cells(ions.positions[start:stop], cells, spacing, stride)
-        gather(drift[species], cells, displacements)
+        if sheet is None:
+            gather(drift[species], cells, displacements)
+        else:
+            find_displacements(
+                ions.positions[start:stop],
+                transverse,
+                start,
+                species,
+                mesh,
+                sheet,
+                chunk,
+                cells,
+                displacements,
+            )
         drift_block(ions.positions[start:stop], positions, displacements, length_inside, length_outside)
 
         if diffuses:
@@ -182,20 +270,93 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
                 thresholds[species, 1],
             )
             n_candidates = collect(is_candidate, start, scratch.candidates[chunk], n_candidates)
+            if leavers is not None:
+                find_leavers(positions, weights, baths.length_inside, baths.length_outside)
+                leavers.n_ions[chunk] = collect(weights, start, leavers.ions[chunk], leavers.n_ions[chunk])
 
         copy(positions, target[start:stop])
-        find_cells_and_weights(positions, cells, weights, spacing, stride)
-        deposit(cells, weights, scratch.histograms[chunk])
-        if block + 1 == last_block or ions.block_species[block + 1] != species:
-            add_histograms(scratch.histograms[chunk], counts[species], weight_sums[species])
+        is_last = block + 1 == last_block or ions.block_species[block + 1] != species
+        if sheet is None:
+            find_cells_and_weights(positions, cells, weights, spacing, stride)
+            deposit(cells, weights, scratch.histograms[chunk])
+            if is_last:
+                add_histograms(
+                    scratch.histograms[chunk],
+                    scratch.counts[chunk, species],
+                    scratch.weight_sums[chunk, species],
+                )
+        else:
+            move_along(
+                block,
+                start,
+                n,
+                ions,
+                species,
+                transverse,
+                transverse_target,
+                chunk,
+                scratch,
+                sheet,
+                transverse_keys,
+                step,
+                diffuses,
+            )
+            clouds.deposit_block(
+                positions,
+                transverse_target,
+                start,
+                mesh,
+                cells,
+                sheet.weights[chunk],
+                sheet.shapes[chunk],
+                sheet.histograms[chunk],
+            )
+            if is_last:
+                valence = sheet.valences[species]
+                clouds.empty_histograms(
+                    sheet.histograms[chunk], valence, sheet.counts[chunk, species], sheet.charges[chunk]
+                )
     scratch.n_candidates[chunk] = n_candidates
 
 
 @parallel
-def move_chunks(ions, target, scratch, baths, drift, thresholds, key, step, diffuses):
+def move_chunks(
+    ions,
+    target,
+    scratch,
+    baths,
+    drift,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    transverse,
+    transverse_target,
+    transverse_keys,
+):
     """Run `move_chunk` for each chunk, on all threads."""
     for chunk in prange(scratch.n_candidates.size):
-        move_chunk(int64(chunk), ions, target, scratch, baths, drift, thresholds, key, step, diffuses)
+        move_chunk(
+            int64(chunk),
+            ions,
+            target,
+            scratch,
+            baths,
+            drift,
+            thresholds,
+            key,
+            step,
+            diffuses,
+            leavers,
+            mesh,
+            sheet,
+            transverse,
+            transverse_target,
+            transverse_keys,
+        )
 
 
 @internal

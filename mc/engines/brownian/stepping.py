@@ -14,11 +14,23 @@ from mc.engines.brownian.crossing import (
     admit_candidates,
     charge_in_pores,
     set_entry_exponents,
+    set_mouth_exponents,
     walk_all,
 )
-from mc.engines.brownian.motion import Baths, merge_chunks, move_chunks
+from mc.engines.brownian.exchange import Reservoirs, exchange
+from mc.engines.brownian.motion import Baths, Leavers, merge_chunks, move_chunks
+from mc.engines.brownian.plane import (
+    Plane,
+    average_over_plane,
+    find_plane_potential,
+    merge_sums,
+    refresh_factors,
+    set_drops,
+    sum_over_plane,
+)
 from mc.engines.brownian.pumping import pump
-from mc.field.deposition import Sums
+from mc.field.clouds import write_slopes
+from mc.field.deposition import WEIGHT_ONE, Sums
 from mc.field.poisson import (
     Grid,
     integrate_potential,
@@ -99,7 +111,13 @@ class Box(NamedTuple):
     lengths: np.ndarray
     """(2,) nm, inside and outside."""
     baths: Baths
+    look_baths: Baths
+    """The same with far ends that are mirrors: no ion is exchanged by looking."""
     grid: Grid
+    end_nodes: np.ndarray
+    """(2,) the node of each side at, or just beyond, its far end."""
+    end_charges: np.ndarray
+    """(2,) integer charge there, in e: what the reservoirs lack."""
 
 
 class Keys(NamedTuple):
@@ -162,20 +180,38 @@ class State(NamedTuple):
     events: Events
     scratch: Scratch
     look: Look
+    plane: Plane | None
+    """None in one dimension."""
+    line: int | None
+    """None with a plane. A branch on a None is left out when kernels are compiled, one on its absence is not: two
+    flags keep either case from compiling the other one's code."""
+    reservoirs: Reservoirs | None
+    """None where the far ends are closed, and so are the leavers."""
+    leavers: Leavers | None
     step: np.ndarray
     """(1,) steps done."""
 
 
 @internal
-def solve(box, ions, sums, pores, field):
+def solve(box, ions, sums, pores, field, step, plane, line):
     """Find the field of the charges as they stand, and with it the drift of the step to come."""
+    if line is not None:
+        solve_along_normal(box, ions, sums, pores, field)
+    if plane is not None:
+        solve_in_plane(box, ions, sums, pores, field, step, plane)
+
+
+@internal
+def solve_along_normal(box, ions, sums, pores, field):
+    """Find the field without transverse axes."""
     stride = box.grid.stride
     if np.isnan(field.clamped_drop):
         sum_node_charges(sums.counts, sums.weight_sums, ions.valences, stride, field.node_charges)
+        add_end_charges(box, field.node_charges)
         sum_conductivities(sums.counts, ions.mobile_charges, box.grid, field.conductivities)
         solve_baths(field.node_charges, field.conductivities, box.time_step, box.grid, field.field)
         induced, _ = charge_in_pores(pores, ions.valences, ions.first_ion)
-        charge = sum_side_charge(sums.counts, ions.valences, 0, stride) + induced
+        charge = sum_side_charge(sums.counts, ions.valences, 0, stride) + box.end_charges[0] + induced
         field.slab_drop[0] = charge / box.grid.membrane_capacitance
     else:
         field.slab_drop[0] = field.clamped_drop
@@ -189,13 +225,166 @@ def solve(box, ions, sums, pores, field):
 
 
 @internal
-def find_potential(box, ions, field, look):
+def add_end_charges(box, node_charges):
+    """Add what the reservoirs lack to the charges of the far ends."""
+    for side in range(2):
+        node_charges[side * box.grid.stride + box.end_nodes[side]] += box.end_charges[side] * WEIGHT_ONE
+
+
+@internal
+def solve_in_plane(box, ions, sums, pores, field, step, plane):
+    """Find the field with transverse axes, and the drop at each channel."""
+    if np.isnan(field.clamped_drop):
+        refresh_factors(
+            plane, sums.counts, ions.mobile_charges, box.grid, box.time_step, step, field.conductivities
+        )
+        find_plane_potential(plane.sums, box, ions, pores, plane, plane.implicit, plane.potential)
+        write_slopes(
+            plane.potential, 1.0 / box.grid.spacing, plane.mesh, plane.rows.shape[0], plane.sheet.slopes
+        )
+    else:
+        clamp_potential(field.clamped_drop, plane.mesh, plane.potential)
+    field.slab_drop[0] = set_drops(plane.mesh, plane.potential, plane.mouths)
+
+
+@internal
+def clamp_potential(drop, mesh, potential):
+    """Write the potential of a clamped slab between baths without a field."""
+    inside = mesh.stride * mesh.plane
+    for m in range(potential.size):
+        potential[m] = drop if m < inside else 0.0
+
+
+@internal
+def find_potential(box, ions, pores, field, look, scratch, plane, line):
     """Write the potential of the charges that are looked at, by Gauss's law."""
     stride = box.grid.stride
-    if np.isnan(field.clamped_drop):
-        sum_node_charges(look.counts, look.weight_sums, ions.valences, stride, field.node_charges)
-        solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
-    integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
+    if line is not None:
+        merge_chunks(scratch, look.counts, look.weight_sums)
+        if np.isnan(field.clamped_drop):
+            sum_node_charges(look.counts, look.weight_sums, ions.valences, stride, field.node_charges)
+            add_end_charges(box, field.node_charges)
+            solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
+        integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
+    if plane is not None:
+        merge_sums(plane.sheet.counts, plane.look_sums.counts)
+        merge_sums(plane.sheet.charges, plane.look_sums.charges)
+        sum_over_plane(plane.look_sums.counts, plane.mesh.plane, look.counts)
+        if np.isnan(field.clamped_drop):
+            find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
+        else:
+            clamp_potential(field.clamped_drop, plane.mesh, plane.look_potential)
+        average_over_plane(plane.look_potential, plane.mesh.plane, look.potential)
+
+
+@internal
+def set_chances(box, ions, pores, channels, field, plane, line):
+    """Set the chances of entering a pore: in the plane, upper bounds of them."""
+    if line is not None:
+        set_entry_exponents(
+            pores,
+            channels.n_open,
+            field.slopes,
+            box.grid.area,
+            ions.diffusion_coefficients,
+            box.time_step,
+            field.entry_exponents,
+            field.thresholds,
+        )
+    if plane is not None:
+        set_mouth_exponents(
+            pores,
+            plane.mouths,
+            ions.diffusion_coefficients,
+            box.time_step,
+            field.entry_exponents,
+            field.thresholds,
+        )
+
+
+@internal
+def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
+    """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
+    if line is not None:
+        move_chunks(
+            ions,
+            ions.positions,
+            scratch,
+            box.baths,
+            field.drift,
+            field.thresholds,
+            keys.diffusion,
+            uint32(step),
+            uint32(1),
+            leavers,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
+        merge_chunks(scratch, sums.counts, sums.weight_sums)
+    if plane is not None:
+        move_chunks(
+            ions,
+            ions.positions,
+            scratch,
+            box.baths,
+            field.drift,
+            field.thresholds,
+            keys.diffusion,
+            uint32(step),
+            uint32(1),
+            leavers,
+            plane.mesh,
+            plane.sheet,
+            plane.transverse,
+            plane.transverse,
+            plane.keys,
+        )
+        merge_sums(plane.sheet.counts, plane.sums.counts)
+        merge_sums(plane.sheet.charges, plane.sums.charges)
+
+
+@internal
+def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
+    """Find where the ions are after the drift that is due, without moving them."""
+    if line is not None:
+        move_chunks(
+            ions,
+            look.positions,
+            scratch,
+            box.look_baths,
+            field.drift,
+            field.thresholds,
+            keys.diffusion,
+            uint32(0),
+            uint32(0),
+            leavers,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
+    if plane is not None:
+        move_chunks(
+            ions,
+            look.positions,
+            scratch,
+            box.look_baths,
+            field.drift,
+            field.thresholds,
+            keys.diffusion,
+            uint32(0),
+            uint32(0),
+            leavers,
+            plane.mesh,
+            plane.sheet,
+            plane.transverse,
+            plane.look_transverse,
+            plane.keys,
+        )
 
 
 @internal
@@ -219,6 +408,7 @@ def advance(state, n_steps):
     box, ions, sums, field, pores = state.box, state.ions, state.sums, state.field, state.pores
     channels, pumps, keys, events = state.channels, state.pumps, state.keys, state.events
     scratch, look = state.scratch, state.look
+    plane, line, reservoirs, leavers = state.plane, state.line, state.reservoirs, state.leavers
     scene = Scene(
         channels.chains,
         field.slopes,
@@ -237,36 +427,17 @@ def advance(state, n_steps):
         step = state.step[0]
 
         # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
-        solve(box, ions, sums, pores, field)
+        solve(box, ions, sums, pores, field, step, plane, line)
 
         # Known: that field and the gates; from them the chances of entering a pore.
-        set_entry_exponents(
-            pores,
-            channels.n_open,
-            field.slopes,
-            box.grid.area,
-            ions.diffusion_coefficients,
-            box.time_step,
-            field.entry_exponents,
-            field.thresholds,
-        )
+        set_chances(box, ions, pores, channels, field, plane, line)
 
-        # Drift of the last step; then this one: diffuse, deposit.
-        move_chunks(
-            ions,
-            ions.positions,
-            scratch,
-            box.baths,
-            field.drift,
-            field.thresholds,
-            keys.diffusion,
-            uint32(step),
-            uint32(1),
-        )
-        merge_chunks(scratch, sums.counts, sums.weight_sums)
+        # Drift of the last step; then this one: diffuse, deposit, and exchange ions where the far ends are open.
+        move(box, ions, scratch, field, sums, keys, step, leavers, plane, line)
+        exchange(reservoirs, leavers, box, ions, sums, field.drift, step, plane)
 
         # Cross: those in pores walk first, then those that enter now, for the rest of their step.
-        walk_all(pores, scene, box.time_step, step, events.crossings)
+        walk_all(pores, scene, box.time_step, step, events.crossings, plane)
         admit_candidates(
             scratch,
             pores,
@@ -278,6 +449,7 @@ def advance(state, n_steps):
             step,
             keys.entry,
             events.crossings,
+            plane,
         )
 
         gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
@@ -293,22 +465,13 @@ def advance(state, n_steps):
             sums,
             keys.pump,
             events.pump_moves,
+            plane,
         )
         state.step[0] = step + 1
         made += 1
 
-    solve(box, ions, sums, pores, field)
-    move_chunks(
-        ions,
-        look.positions,
-        scratch,
-        box.baths,
-        field.drift,
-        field.thresholds,
-        keys.diffusion,
-        uint32(0),
-        uint32(0),
-    )
-    merge_chunks(scratch, look.counts, look.weight_sums)
-    find_potential(box, ions, field, look)
+    # What looks must leave no trace: a step of -1 refreshes nothing.
+    solve(box, ions, sums, pores, field, -1, plane, line)
+    look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line)
+    find_potential(box, ions, pores, field, look, scratch, plane, line)
     return made

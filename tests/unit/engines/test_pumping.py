@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mc.engines.brownian import pumping
+from mc.field import deposition
 from mc.field.deposition import Sums
 from mc.membrane import transport
 from mc.membrane.transport import PUMP, PUMP_MOVE, PumpMoves, Pumps
@@ -13,8 +14,10 @@ STRIDE, LENGTHS = 42, np.array([10.0, 5.0])
 @pytest.fixture(autouse=True)
 def in_python(monkeypatch):
     """Let kernels that only kernels call be called from Python."""
-    for name in ("find_nearest", "withdraw", "restore", "turnover_rate", "integrate_rate"):
+    for name in ("find_ions", "find_nearest", "take_out", "put_in", "turnover_rate", "integrate_rate"):
         monkeypatch.setattr(pumping, name, getattr(pumping, name).py_func)
+    for name in ("withdraw", "restore"):
+        monkeypatch.setattr(deposition, name, getattr(deposition, name).py_func)
 
 
 def make_pumps():
@@ -43,7 +46,7 @@ def deposit(positions, first_ion):
     )
     for species in range(2):
         for x in positions[first_ion[species] : first_ion[species + 1]]:
-            pumping.restore(x, species, sums)
+            deposition.restore(x, species, sums)
     return sums
 
 

@@ -1,0 +1,187 @@
+"""The arrays that only some scenarios need: of the plane in two dimensions, of reservoirs at open far ends."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc import streams
+from mc.engines.brownian import motion
+from mc.engines.brownian.crossing import Pores
+from mc.engines.brownian.exchange import Reservoirs
+from mc.engines.brownian.plane import Mouths, Plane, Sheet
+from mc.engines.brownian.stepping import Box, Ions
+from mc.field import clouds, modes
+from mc.scenario.advice import resolve_transverse_cells
+from mc.scenario.composition import Composition
+from mc.scenario.placement import Placement
+from mc.scenario.schema import Scenario
+from mc.streams import stream_key, uniforms
+
+SPARE_SHARE, SPARE_DEVIATIONS, SPARE_IONS = 0.1, 8.0, 64
+"""Slots for ions that come in: this share of a species, so many standard deviations of its number, and a few."""
+
+MOST_BINS = 4096
+"""Stretches of the membrane for which the mouths in them are listed."""
+
+
+def slots(scenario: Scenario, composition: Composition) -> NDArray[np.int64]:
+    """Return how many ions of each species there can be at a time, (species,)."""
+    present = composition.counts_inside + composition.counts_outside
+    if scenario.geometry.boundary == "closed":
+        return present
+    spare = SPARE_SHARE * present + SPARE_DEVIATIONS * np.sqrt(present) + SPARE_IONS
+    return present + np.ceil(spare).astype(np.int64)
+
+
+def make_reservoirs(
+    scenario: Scenario, composition: Composition, ions: Ions, seed: int, spacing: float, time_step: float
+) -> Reservoirs:
+    """Return reservoirs at the concentrations at the start, impermeant anions included."""
+    geometry = scenario.geometry
+    lengths = np.array([geometry.inside_length, geometry.outside_length])
+    present = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
+    all_slots = np.diff(ions.first_ion)
+    waiting = np.zeros((len(present), int(all_slots.max())), dtype=np.int64)
+    n_waiting = all_slots - present.sum(axis=1)
+    for species, number in enumerate(n_waiting):
+        waiting[species, :number] = np.arange(
+            ions.first_ion[species + 1] - number, ions.first_ion[species + 1]
+        )
+    return Reservoirs(
+        densities=present / (geometry.area * lengths),
+        ranges=np.sqrt(6.0 * composition.diffusion_coefficients * time_step),
+        end_cells=np.ceil(lengths / spacing - 1e-9).astype(np.int64) - 1,
+        waiting=waiting,
+        n_waiting=n_waiting.astype(np.int64),
+        exchanged=np.zeros((len(present), 2, 2), dtype=np.int64),
+        lacking=np.full(1, -1, dtype=np.int64),
+        number_key=stream_key(seed, streams.RESERVOIR_NUMBER),
+        place_key=stream_key(seed, streams.RESERVOIR_PLACE),
+    )
+
+
+def make_leavers(chunks: int, largest_chunk: int) -> motion.Leavers:
+    """Return empty lists of the ions that leave."""
+    return motion.Leavers(
+        np.zeros((chunks, largest_chunk), dtype=np.uint32), np.zeros(chunks, dtype=np.int64)
+    )
+
+
+def make_plane(
+    scenario: Scenario,
+    ions: Ions,
+    box: Box,
+    pores: Pores,
+    conductivities: NDArray[np.float64],
+    placement: Placement,
+    seed: int,
+    chunks: int,
+    threads: int,
+) -> Plane:
+    """Return the plane of a scenario: ions uniform along it, proteins in their places, the field factorised.
+
+    `conductivities`: (2 * stride,) at the start, e/(mV nm ns).
+    """
+    geometry, grid = scenario.geometry, box.grid
+    widths, cells = geometry.transverse_lengths, resolve_transverse_cells(scenario)
+    mesh = clouds.make_mesh(grid.stride, grid.spacing, cells, widths)
+    n_cells, subsets, axes = 2 * grid.stride * mesh.plane, 2 << len(cells), len(cells)
+    n_species, n_ions = ions.valences.size, ions.positions.size
+    box_modes = modes.make_modes(
+        stride=grid.stride,
+        spacing=grid.spacing,
+        area=geometry.area,
+        permittivity=grid.permittivity,
+        thickness=scenario.membrane.thickness,
+        specific_capacitance=scenario.membrane.capacitance,
+        cells=cells,
+        widths=widths,
+    )
+    implicit, exact = modes.make_factors(box_modes), modes.make_factors(box_modes)
+    modes.factorise(box_modes, conductivities, box.time_step, implicit)
+    modes.factorise(box_modes, np.zeros_like(conductivities), 0.0, exact)
+    transverse = _place_along(n_ions, widths, seed)
+    mobilities = ions.valences * ions.diffusion_coefficients / box.thermal_potential
+    block = (chunks, subsets - 1, motion.BLOCK)
+    sheet = Sheet(
+        widths=np.array(widths, dtype=np.float32),
+        slopes=clouds.make_slopes(mesh),
+        displacement_per_field=(mobilities * box.time_step).astype(np.float32),
+        valences=ions.valences,
+        shapes=np.zeros(block, dtype=np.float32),
+        looked_up=np.zeros(block, dtype=np.float32),
+        components=np.zeros((chunks, axes, motion.BLOCK), dtype=np.float32),
+        weights=np.zeros(block, dtype=np.uint32),
+        moved=np.zeros((chunks, motion.BLOCK), dtype=np.float32),
+        histograms=np.stack([clouds.make_histograms(mesh, 1) for _ in range(chunks)]),
+        counts=np.zeros((chunks, n_species, n_cells), dtype=np.int64),
+        charges=np.zeros((chunks, subsets - 1, n_cells), dtype=np.int64),
+    )
+    return Plane(
+        mesh=mesh,
+        transverse=transverse,
+        sums=clouds.make_sums(mesh, n_species),
+        sheet=sheet,
+        mouths=_make_mouths(scenario, ions, box, pores, placement),
+        pump_sites=placement.pumps.astype(np.float64),
+        depth=geometry.area / float(np.prod(widths)),
+        modes=box_modes,
+        implicit=implicit,
+        exact=exact,
+        workspace=modes.make_workspace(box_modes, threads),
+        rows=np.zeros((threads, subsets, mesh.plane), dtype=np.int64),
+        node_charges=np.zeros(n_cells, dtype=np.int64),
+        potential=np.zeros(n_cells),
+        sampled=np.zeros(2 * grid.stride),
+        look_transverse=transverse.copy(),
+        look_sums=clouds.make_sums(mesh, n_species),
+        look_potential=np.zeros(n_cells),
+        # Every axis has a stream of its own.
+        keys=np.stack([stream_key(seed, streams.DIFFUSION_ALONG + axis) for axis in range(axes)]),
+        exit_key=stream_key(seed, streams.EXIT),
+    )
+
+
+def _place_along(n_ions: int, widths: tuple[float, ...], seed: int) -> NDArray[np.float32]:
+    places = np.empty((len(widths), n_ions), dtype=np.float32)
+    for axis, width in enumerate(widths):
+        draws = uniforms(stream_key(seed, streams.PLACEMENT_ALONG), n_ions, axis)
+        places[axis] = draws * width
+        # Rounding may take one to the width itself, which is the place 0 again.
+        places[axis][places[axis] >= np.float32(width)] = 0.0
+    return places
+
+
+def _make_mouths(scenario: Scenario, ions: Ions, box: Box, pores: Pores, placement: Placement) -> Mouths:
+    (period,) = scenario.geometry.transverse_lengths
+    widths = np.array([min(one.pore.mouth_width, period) for one in scenario.channels], dtype=np.float64)
+    areas = widths * scenario.geometry.area / period
+    types = np.repeat(np.arange(len(scenario.channels)), [one.count for one in scenario.channels])
+    starts = placement.channels - widths[types] / 2.0
+    n_bins = int(min(max(period / max(widths.min(initial=period), 1e-9), 1.0), MOST_BINS))
+    reaching: list[list[int]] = [[] for _ in range(n_bins)]
+    for channel, (start, width) in enumerate(zip(starts, widths[types], strict=True)):
+        # A bin more at each end costs nothing, and covers rounding.
+        first = math.floor(start / period * n_bins - 1e-6)
+        last = math.floor((start + width) / period * n_bins + 1e-6)
+        for which in sorted({k % n_bins for k in range(first, last + 1)}):
+            reaching[which].append(channel)
+    per_area = pores.capture[types] / areas[types, None] if types.size else np.zeros((0, ions.valences.size))
+    most_capture = np.zeros(ions.valences.size)
+    for start in starts:
+        # The most crowded place is where some mouth begins.
+        offset = (start - starts) % period
+        covers = (offset <= widths[types] + 1e-6) | (offset >= period - 1e-6)
+        most_capture = np.maximum(most_capture, per_area[covers].sum(axis=0))
+    return Mouths(
+        sites=placement.channels.astype(np.float64),
+        drops=np.zeros(types.size),
+        areas=areas,
+        widths=widths,
+        period=float(period),
+        bin_start=np.concatenate([[0], np.cumsum([len(one) for one in reaching])]).astype(np.int64),
+        bin_channels=np.array([channel for one in reaching for channel in one], dtype=np.int64),
+        most_capture=most_capture,
+        slope_per_drop=ions.valences / box.thermal_potential / scenario.membrane.thickness,
+    )

@@ -1,0 +1,307 @@
+"""What the engine keeps where places along the membrane are tracked: transverse positions, mouths, the field.
+
+Everywhere in the engine an argument `plane` is this, or None in one dimension; then a branch on it costs nothing,
+because it is decided when a kernel is compiled.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int64
+
+from mc.compilation import compiled, internal
+from mc.field import clouds, deposition
+from mc.field.clouds import Mesh, sum_node_charges
+from mc.field.deposition import WEIGHT_ONE
+from mc.field.modes import (
+    Factors,
+    Modes,
+    Workspace,
+    add_charge_in_slab,
+    factorise,
+    solve_systems,
+    transform_charges,
+    transform_potential,
+)
+from mc.field.poisson import sum_conductivities
+from mc.membrane.transport import REACH
+from mc.streams import uniform
+
+SAMPLE_EVERY = 16
+"""Steps between two samples of the conductivity."""
+
+SAMPLES = 8
+"""The conductivity of the semi-implicit field is a running mean over about so many samples."""
+
+FACTORISE_EVERY = 64
+"""Steps between two factorisations of the semi-implicit field: it changes by a per cent or so, far too little to be
+unstable, and factorising costs as much as a few solutions."""
+
+
+class Mouths(NamedTuple):
+    """Where along the membrane channels take ions and give them back: strips across the whole depth."""
+
+    sites: np.ndarray
+    """(channels,) nm."""
+    drops: np.ndarray
+    """(channels,) potential of the inner minus the outer face at each channel, mV."""
+    areas: np.ndarray
+    """(types,) nm2."""
+    widths: np.ndarray
+    """(types,) nm."""
+    period: float
+    """Length of the transverse axis, nm."""
+    bin_start: np.ndarray
+    """(bins + 1,) channels whose mouths reach into bin b are bin_channels[bin_start[b]] and on to the next bin's."""
+    bin_channels: np.ndarray
+    most_capture: np.ndarray
+    """(species,) largest sum, over mouths that overlap, of capture over mouth area, nm2/ns."""
+    slope_per_drop: np.ndarray
+    """(species,) what a drop in mV is multiplied with to give u = z E/(kT/e) in the slab, 1/nm."""
+
+
+class Sheet(NamedTuple):
+    """What moving ions along the membrane needs; one row of the working memory for each chunk of blocks."""
+
+    widths: np.ndarray
+    """(axes,) float32, nm."""
+    slopes: np.ndarray
+    """See `clouds.make_slopes`: of the field in mV/nm."""
+    displacement_per_field: np.ndarray
+    """(species,) float32, mobility times time step, nm2/mV."""
+    valences: np.ndarray
+    shapes: np.ndarray
+    looked_up: np.ndarray
+    components: np.ndarray
+    weights: np.ndarray
+    moved: np.ndarray
+    histograms: np.ndarray
+    counts: np.ndarray
+    """(chunks, species, cells)"""
+    charges: np.ndarray
+    """(chunks, subsets - 1, cells)"""
+
+
+class Plane(NamedTuple):
+    """Everything that one dimension does without."""
+
+    mesh: Mesh
+    transverse: np.ndarray
+    """(axes, ions) float32, nm, from 0 to the width."""
+    sums: clouds.Sums
+    sheet: Sheet
+    mouths: Mouths
+    pump_sites: np.ndarray
+    """(pumps,) nm."""
+    depth: float
+    """Of the box across the tracked axes, nm."""
+    modes: Modes
+    implicit: Factors
+    """Of the semi-implicit field."""
+    exact: Factors
+    """Of Gauss's law."""
+    workspace: Workspace
+    rows: np.ndarray
+    """Working memory of `clouds.sum_node_charges`; as many of them as there are workers."""
+    node_charges: np.ndarray
+    potential: np.ndarray
+    """(2 * stride * plane,) mV at each node, as the next drift sees it."""
+    sampled: np.ndarray
+    """(2 * stride,) conductivity as last sampled."""
+    look_transverse: np.ndarray
+    look_sums: clouds.Sums
+    look_potential: np.ndarray
+    keys: np.ndarray
+    """(axes, 2) of the diffusion along each axis."""
+    exit_key: np.ndarray
+
+
+@compiled
+def find_group(member, first_member):
+    """Return the species of an ion or the type of a channel; `first_member`: (groups + 1,)."""
+    group = 0
+    while member >= first_member[group + 1]:
+        group += 1
+    return group
+
+
+# --- single ions in the sums ---
+
+
+@internal
+def take_out(ion, x, species, sums, plane):
+    """Take an ion, at signed distance `x` from the membrane, out of the sums that the field comes from."""
+    if plane is None:
+        deposition.withdraw(x, species, sums)
+    else:
+        valence = plane.sheet.valences[species]
+        clouds.withdraw(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+
+
+@internal
+def put_in(ion, x, species, sums, plane):
+    """Put an ion into the sums that the field comes from."""
+    if plane is None:
+        deposition.restore(x, species, sums)
+    else:
+        valence = plane.sheet.valences[species]
+        clouds.restore(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+
+
+# --- blocks of ions ---
+
+
+@internal
+def find_displacements(positions, transverse, start, species, mesh, sheet, chunk, cells, displacements):
+    """Write the displacements of a block along the normal, and those along the membrane into the components.
+
+    `cells`: of the block along the normal; they are cut along the transverse axes.
+    """
+    n = positions.size
+    shapes, looked_up, components = sheet.shapes[chunk], sheet.looked_up[chunk], sheet.components[chunk]
+    clouds.find_shapes(positions, transverse, start, mesh, cells, shapes)
+    clouds.gather_slopes(sheet.slopes, cells, looked_up)
+    clouds.add_components(looked_up, shapes, n, mesh.spacing_ratios, components)
+    factor = sheet.displacement_per_field[species]
+    scale_row(looked_up[0, :n], factor, displacements)
+    for axis in range(components.shape[0]):
+        scale_row(components[axis, :n], factor, components[axis, :n])
+
+
+@internal
+def scale_row(source, factor, target):
+    """Write a row times a number."""
+    for k in range(source.size):
+        target[k] = factor * source[k]
+
+
+# --- the field ---
+
+
+@internal
+def merge_sums(chunks, target):
+    """Add up a table of all chunks, (chunks, rows, cells): integers, so in any order the same."""
+    for row in range(target.shape[0]):
+        own = target[row]
+        clouds.copy_row(chunks[0, row], own)
+        for chunk in range(1, chunks.shape[0]):
+            clouds.add_moved(chunks[chunk, row], 1, 0, own)
+
+
+@internal
+def sum_over_plane(counts, n_plane, axis_counts):
+    """Write the ions of each entry along the normal, (species, 2 * stride)."""
+    for species in range(axis_counts.shape[0]):
+        for row in range(axis_counts.shape[1]):
+            total = int64(0)
+            for m in range(row * n_plane, (row + 1) * n_plane):
+                total += counts[species, m]
+            axis_counts[species, row] = total
+
+
+@internal
+def average_over_plane(values, n_plane, means):
+    """Write the mean of each entry along the normal, (2 * stride,)."""
+    for row in range(means.size):
+        total = 0.0
+        for m in range(row * n_plane, (row + 1) * n_plane):
+            total += values[m]
+        means[row] = total / n_plane
+
+
+@internal
+def find_plane_potential(sums, box, ions, pores, plane, factors, potential):
+    """Write the potential at each node of the charges in `sums`, in pores and in the reservoirs."""
+    mesh = plane.mesh
+    sum_node_charges(sums, ions.valences, mesh, plane.rows, plane.node_charges)
+    for side in range(2):
+        # The number of cells is a power of two.
+        share = box.end_charges[side] * (WEIGHT_ONE // mesh.plane)
+        first = (side * mesh.stride + box.end_nodes[side]) * mesh.plane
+        for m in range(first, first + mesh.plane):
+            plane.node_charges[m] += share
+    transform_charges(plane.node_charges, plane.modes, plane.workspace)
+    for row in range(pores.n_ions[0]):
+        entry = pores.table[row]
+        valence = ions.valences[find_group(entry.ion, ions.first_ion)]
+        site = plane.mouths.sites[entry.channel : entry.channel + 1]
+        add_charge_in_slab(valence, entry.depth, site, plane.modes, plane.workspace)
+    solve_systems(factors, plane.workspace)
+    transform_potential(plane.modes, plane.workspace, potential)
+
+
+@internal
+def set_drops(mesh, potential, mouths):
+    """Write the potential drop at each channel, linear between the nodes of the faces; return that of the plane."""
+    outer = mesh.stride * mesh.plane
+    for channel in range(mouths.sites.size):
+        scaled = mouths.sites[channel] * mesh.inverse_spacings[0]
+        node = min(int64(scaled), mesh.plane - 1)
+        share = scaled - node
+        following = (node + 1) % mesh.plane
+        near = potential[node] - potential[outer + node]
+        far = potential[following] - potential[outer + following]
+        mouths.drops[channel] = near + share * (far - near)
+    total = 0.0
+    for m in range(mesh.plane):
+        total += potential[m] - potential[outer + m]
+    return total / mesh.plane
+
+
+@internal
+def refresh_factors(plane, counts, mobile_charges, grid, time_step, step, conductivities):
+    """Let the semi-implicit field follow the conductivity, averaged over planes and time.
+
+    `counts`: (species, 2 * stride), written here when a sample is due.
+    """
+    if step % SAMPLE_EVERY == 0:
+        sum_over_plane(plane.sums.counts, plane.mesh.plane, counts)
+        sum_conductivities(counts, mobile_charges, grid, plane.sampled)
+        for cell in range(conductivities.size):
+            conductivities[cell] += (plane.sampled[cell] - conductivities[cell]) / SAMPLES
+    if step % FACTORISE_EVERY == 0:
+        factorise(plane.modes, conductivities, time_step, plane.implicit)
+
+
+# --- mouths ---
+
+
+@compiled
+def is_beneath(position, site, width, period):
+    """Return whether a position along the membrane is in the mouth of a channel, on a periodic axis."""
+    distance = abs(position - site)
+    return min(distance, period - distance) <= 0.5 * width
+
+
+@internal
+def place_in_mouth(channel, channel_type, mouths, key, ion, step):
+    """Return where along the membrane an ion comes out: anywhere in the mouth alike."""
+    width = mouths.widths[channel_type]
+    place = mouths.sites[channel] + (uniform(key, ion, step) - 0.5) * width
+    place -= mouths.period * math.floor(place / mouths.period)
+    # Rounding may take it to the period itself, which is the place 0 again.
+    place = float32(place)
+    return place if place < mouths.period else float32(0.0)
+
+
+# --- pumps ---
+
+
+@internal
+def local_concentrations_at(site, plane, lengths, ions_per_volume, concentrations):
+    """Write the concentrations within REACH of a site, along the normal and to both sides, (species, 2), mM."""
+    mesh = plane.mesh
+    spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
+    half = int64(REACH / spacing_along)
+    n_along = min(2 * half + 1, mesh.plane)
+    first = int64(site / spacing_along) - n_along // 2
+    for side in range(2):
+        n_normal = max(1, min(int64(REACH / spacing), int64(lengths[side] / spacing)))
+        volume = n_normal * spacing * n_along * spacing_along * plane.depth
+        for species in range(concentrations.shape[0]):
+            ions = 0
+            for row in range(side * mesh.stride, side * mesh.stride + n_normal):
+                for k in range(n_along):
+                    ions += plane.sums.counts[species, row * mesh.plane + (first + k) % mesh.plane]
+            concentrations[species, side] = ions / volume / ions_per_volume

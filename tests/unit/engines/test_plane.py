@@ -1,0 +1,179 @@
+"""The engine with places along the membrane: mouths, ledger, threads."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import TABLES
+
+from mc.engines.brownian import crossing
+from mc.engines.brownian.engine import BrownianEngine
+from mc.field import clouds
+from mc.scenario.schema import Scenario
+
+WIDTH, DEPTH = 100.0, 20.0
+
+
+def make_scenario(boundary="closed", **changes):
+    geometry = {
+        "dimensions": 2,
+        "width": f"{WIDTH} nm",
+        "depth": f"{DEPTH} nm",
+        "inside_length": "8 nm",
+        "outside_length": "12 nm",
+        "boundary": boundary,
+    }
+    return Scenario.model_validate(TABLES | {"geometry": geometry} | changes)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """An engine after 400 steps."""
+    engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
+    for _ in range(4):
+        engine.advance(100)
+    return engine
+
+
+def test_ions_and_charge_are_conserved(engine):
+    now = engine.observe()
+    expected = engine.composition.counts_inside + engine.composition.counts_outside
+    np.testing.assert_array_equal(now.ions.sum(axis=1) + now.ions_in_pores, expected)
+    assert now.total_charge == 0.0
+    assert now.crossings.sum() > 20
+    assert now.pump_cycles[0] > 5
+
+
+def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
+    now = engine.observe()
+    assert now.charge_separation_potential != 0.0
+    assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, rel=1e-9)
+
+
+def test_running_sums_are_those_of_a_fresh_deposit(engine):
+    state = engine.state
+    plane, ions = state.plane, state.ions
+    fresh = clouds.make_sums(plane.mesh, ions.valences.size)
+    for ion, species in enumerate(engine.species_of_slots):
+        clouds.add_ion.py_func(
+            ions.positions[ion],
+            plane.transverse[:, ion],
+            1,
+            species,
+            ions.valences[species],
+            plane.mesh,
+            fresh,
+        )
+    np.testing.assert_array_equal(fresh.counts, plane.sums.counts)
+    # What ions in no bath weigh means nothing.
+    in_baths = np.arange(2 * plane.mesh.stride) % plane.mesh.stride != plane.mesh.stride - 1
+    rows = (-1, 2 * plane.mesh.stride, plane.mesh.plane)
+    np.testing.assert_array_equal(
+        fresh.charges.reshape(rows)[:, in_baths], plane.sums.charges.reshape(rows)[:, in_baths]
+    )
+
+
+def test_places_are_on_the_axis_and_uniform_along_it(engine):
+    """The mean of some 8000 uniform places, 5 standard errors."""
+    y = engine.observe().places[0]
+    assert np.all((y >= 0.0) & (y < WIDTH))
+    assert abs(y.mean() - WIDTH / 2) < 5.0 * WIDTH / math.sqrt(12 * y.size)
+
+
+def test_maps_average_to_the_profiles(engine):
+    now = engine.observe()
+    np.testing.assert_allclose(now.maps.concentrations.mean(axis=2), now.cell_concentrations)
+    np.testing.assert_allclose(now.maps.potential.mean(axis=1), now.potential, atol=1e-9)
+
+
+def test_ions_come_out_within_the_mouth_of_their_channel():
+    engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
+    sites, seen = engine.state.plane.mouths.sites, 0
+    for _ in range(200):
+        engine.advance(1)
+        crossings = engine.drain_events()["crossings"]
+        for channel, ion in zip(crossings["channel"], crossings["ion"], strict=True):
+            distance = abs(engine.state.plane.transverse[0, ion] - sites[channel])
+            assert min(distance, WIDTH - distance) <= 0.5 + 1e-5
+            seen += 1
+    assert seen > 10
+
+
+def test_every_ion_enters_a_channel_whose_mouth_it_is_in():
+    engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
+    sites, seen = engine.state.plane.mouths.sites, 0
+    before = set()
+    for _ in range(100):
+        engine.advance(1)
+        table = engine.state.pores.table[: engine.state.pores.n_ions[0]]
+        for row in table:
+            if row["ion"] not in before:
+                # Ions in no bath keep the place at which they entered until the next move.
+                distance = abs(engine.state.plane.transverse[0, row["ion"]] - sites[row["channel"]])
+                assert min(distance, WIDTH - distance) <= 0.5 + 1e-5
+                seen += 1
+        before = set(table["ion"])
+    assert seen > 10
+
+
+def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
+    state, mouths = engine.state, engine.state.plane.mouths
+    thermal, chains = state.box.thermal_potential, state.channels.chains
+    valences = state.ions.valences
+    sum_velocities = crossing.sum_velocities.py_func
+    overlapping = 0
+    for place in np.linspace(0.0, 99.99, 97):
+        for side in range(2):
+            for species in (0, 2):
+                expected, n = 0.0, 0
+                for channel in range(mouths.sites.size):
+                    distance = abs(place - mouths.sites[channel])
+                    if min(distance, WIDTH - distance) > 0.5:
+                        continue
+                    if side == 0 and not chains["is_open"][channel]:
+                        continue
+                    kind = chains["channel_type"][channel]
+                    slope = valences[species] / thermal * mouths.drops[channel] / 4.0
+                    velocity = crossing.entry_velocity(slope, 0.3, 1.0 if side == 0 else -1.0)
+                    expected += state.pores.capture[kind, species] / (1.0 * DEPTH) * velocity
+                    n += 1
+                overlapping += n > 1
+                found, _ = sum_velocities(
+                    np.float32(place), species, side, math.inf, state.pores, chains.view(np.recarray), mouths
+                )
+                assert found == pytest.approx(expected, rel=1e-9)
+                highest = crossing.entry_exponent(found, state.ions.diffusion_coefficients[species], 0.5)
+                assert highest <= state.field.entry_exponents[species, side] * (1 + 1e-9)
+    assert overlapping > 10
+
+
+def test_results_are_the_same_bits_for_one_thread_and_two(monkeypatch):
+    monkeypatch.setattr("mc.engines.brownian.engine.SERIAL_IONS", 0)
+    one, two = (BrownianEngine(make_scenario(), 3, 0.5, threads) for threads in (1, 2))
+    assert two.state.scratch.n_candidates.size == 2
+    for engine in (one, two):
+        engine.advance(150)
+    first, second = one.observe(), two.observe()
+    np.testing.assert_array_equal(one.state.ions.positions, two.state.ions.positions)
+    np.testing.assert_array_equal(one.state.plane.transverse, two.state.plane.transverse)
+    np.testing.assert_array_equal(first.maps.potential, second.maps.potential)
+    np.testing.assert_array_equal(first.crossings, second.crossings)
+    assert first.crossings.sum() > 0
+
+
+def test_looking_does_not_change_what_happens():
+    watched, alone = (BrownianEngine(make_scenario(), 2, 0.5, 1) for _ in range(2))
+    for _ in range(40):
+        watched.advance(2)
+        watched.observe()
+    alone.advance(80)
+    np.testing.assert_array_equal(watched.state.ions.positions, alone.state.ions.positions)
+    np.testing.assert_array_equal(watched.state.plane.transverse, alone.state.plane.transverse)
+
+
+def test_a_clamp_holds_every_channel():
+    engine = BrownianEngine(make_scenario(), 1, 0.5, 1, -60.0)
+    engine.advance(20)
+    now = engine.observe()
+    assert now.membrane_potential == pytest.approx(-60.0)
+    np.testing.assert_allclose(engine.state.plane.mouths.drops, -60.0)
