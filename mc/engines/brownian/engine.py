@@ -352,6 +352,8 @@ def make_state(
         grid=grid,
         end_nodes=np.ceil(lengths / spacing - 1e-9).astype(np.int64),
         end_charges=np.zeros(2, dtype=np.int64),
+        end_conductivities=_reservoir_conductivities(composition, temperature, lengths, geometry.area)
+        * is_open,
     )
     n_species = len(composition.names)
     slots = construction.slots(scenario, composition)
@@ -380,7 +382,9 @@ def make_state(
     chunks, largest_chunk = scratch.candidates.shape
     plane = reservoirs = leavers = None
     if geometry.dimensions == 2:
-        field.conductivities[:] = _conductivities_at_start(composition, ions, lengths, grid)
+        field.conductivities[:] = _conductivities_at_start(
+            _reservoir_conductivities(composition, temperature, lengths, geometry.area), lengths, grid
+        )
         plane = construction.make_plane(
             scenario,
             ions,
@@ -427,14 +431,22 @@ def _make_baths(lengths: NDArray, spacing: float, stride: int, is_open: bool) ->
     return motion.Baths(inside, outside, *mirrors, np.float32(1.0 / spacing), stride)
 
 
-def _conductivities_at_start(
-    composition: Composition, ions: stepping.Ions, lengths: NDArray, grid: Grid
+def _reservoir_conductivities(
+    composition: Composition, temperature: float, lengths: NDArray, area: float
 ) -> NDArray[np.float64]:
-    conductivities = np.zeros((2, grid.stride))
-    for side, counts in enumerate((composition.counts_inside, composition.counts_outside)):
-        in_bath = np.arange(grid.stride) * grid.spacing < lengths[side] - 1e-9
-        conductivities[side, in_bath] = counts @ ions.mobile_charges / (grid.area * lengths[side])
-    return conductivities.ravel()
+    """Return the conductivity of each side at the start, (2,) e/(mV nm ns)."""
+    counts = np.stack([composition.counts_inside, composition.counts_outside])
+    mobile_charges = (
+        composition.valences**2 * composition.diffusion_coefficients / thermal_potential(temperature)
+    )
+    return np.asarray(counts @ mobile_charges / (area * lengths), dtype=np.float64)
+
+
+def _conductivities_at_start(
+    conductivities: NDArray[np.float64], lengths: NDArray, grid: Grid
+) -> NDArray[np.float64]:
+    in_bath = np.arange(grid.stride) * grid.spacing < lengths[:, np.newaxis] - 1e-9
+    return np.where(in_bath, conductivities[:, np.newaxis], 0.0).ravel()
 
 
 def _make_ions(

@@ -250,18 +250,21 @@ def set_drops(mesh, potential, mouths):
 
 
 @internal
-def refresh_factors(plane, counts, mobile_charges, grid, time_step, step, conductivities):
+def refresh_factors(plane, counts, mobile_charges, box, step, conductivities):
     """Let the semi-implicit field follow the conductivity, averaged over planes and time.
 
-    `counts`: (species, 2 * stride), written here when a sample is due.
+    The last cell of a bath, which may be only partly in it, keeps what it had at the start. `counts`: (species, 2 *
+    stride), written here when a sample is due.
     """
     if step % SAMPLE_EVERY == 0:
         sum_over_plane(plane.sums.counts, plane.mesh.plane, counts)
-        sum_conductivities(counts, mobile_charges, grid, plane.sampled)
-        for cell in range(conductivities.size):
-            conductivities[cell] += (plane.sampled[cell] - conductivities[cell]) / SAMPLES
+        sum_conductivities(counts, mobile_charges, box.grid, plane.sampled)
+        for side in range(2):
+            first = side * plane.mesh.stride
+            for cell in range(first, first + box.end_nodes[side] - 1):
+                conductivities[cell] += (plane.sampled[cell] - conductivities[cell]) / SAMPLES
     if step % FACTORISE_EVERY == 0:
-        factorise(plane.modes, conductivities, time_step, plane.implicit)
+        factorise(plane.modes, conductivities, box.time_step, plane.implicit)
 
 
 # --- mouths ---

@@ -118,6 +118,8 @@ class Box(NamedTuple):
     """(2,) the node of each side at, or just beyond, its far end."""
     end_charges: np.ndarray
     """(2,) integer charge there, in e: what the reservoirs lack."""
+    end_conductivities: np.ndarray
+    """(2,) of the reservoirs, e/(mV nm ns); 0 where the far ends are closed."""
 
 
 class Keys(NamedTuple):
@@ -209,6 +211,7 @@ def solve_along_normal(box, ions, sums, pores, field):
         sum_node_charges(sums.counts, sums.weight_sums, ions.valences, stride, field.node_charges)
         add_end_charges(box, field.node_charges)
         sum_conductivities(sums.counts, ions.mobile_charges, box.grid, field.conductivities)
+        set_end_conductivities(box, field.conductivities)
         solve_baths(field.node_charges, field.conductivities, box.time_step, box.grid, field.field)
         induced, _ = charge_in_pores(pores, ions.valences, ions.first_ion)
         charge = sum_side_charge(sums.counts, ions.valences, 0, stride) + box.end_charges[0] + induced
@@ -225,6 +228,18 @@ def solve_along_normal(box, ions, sums, pores, field):
 
 
 @internal
+def set_end_conductivities(box, conductivities):
+    """Let the last cell at an open end conduct as its reservoir does.
+
+    Half of it may be beyond the end, and the few ions in it at a time fluctuate, while the drift in it decides over
+    the charge of the whole bath.
+    """
+    for side in range(2):
+        if box.end_conductivities[side] > 0.0:
+            conductivities[side * box.grid.stride + box.end_nodes[side] - 1] = box.end_conductivities[side]
+
+
+@internal
 def add_end_charges(box, node_charges):
     """Add what the reservoirs lack to the charges of the far ends."""
     for side in range(2):
@@ -235,9 +250,7 @@ def add_end_charges(box, node_charges):
 def solve_in_plane(box, ions, sums, pores, field, step, plane):
     """Find the field with transverse axes, and the drop at each channel."""
     if np.isnan(field.clamped_drop):
-        refresh_factors(
-            plane, sums.counts, ions.mobile_charges, box.grid, box.time_step, step, field.conductivities
-        )
+        refresh_factors(plane, sums.counts, ions.mobile_charges, box, step, field.conductivities)
         find_plane_potential(plane.sums, box, ions, pores, plane, plane.implicit, plane.potential)
         write_slopes(
             plane.potential, 1.0 / box.grid.spacing, plane.mesh, plane.rows.shape[0], plane.sheet.slopes
