@@ -245,12 +245,17 @@ class MovingPicture:
         self._recording = recording
         self._axis = style.time_axis(moments.time[-1])
         self._places = find_places(recording)
-        self._channels = np.flatnonzero(np.isfinite(self._places.of_channels))
+        drawn = np.flatnonzero(np.isfinite(self._places.of_channels))
+        # Channels of a rare type come last, so that no common neighbour covers them.
+        types = types_of_channels(recording)
+        self._channels = drawn[np.argsort(-np.bincount(types, minlength=1)[types[drawn]], kind="stable")]
         self._is_open = find_open(recording, self._channels, moments)
         self._ions = fair_sample(recording.positions.species, n_ions, LEAST_OF_A_SPECIES)
         self._species = recording.positions.species[self._ions]
         self._ghk = ghk_series(recording)
         self._ion_colours = list(style.ion_colours(recording.species_names).values())
+        colour_of_type = self._channel_colours()
+        self._walls = [colour_of_type[i] for i in types[self._channels]]
         self._lets_through = self._permeabilities() > 0
 
         labels = _Legends(self._ion_handles(), self._channel_handles())
@@ -260,7 +265,7 @@ class MovingPicture:
         self._draw_frame_of_picture(picture_axes := self.figure.add_axes(picture))
         labels.draw(self.figure, top=picture[1] - 0.42 / height)
         self._moving: list[Artist] = []
-        self._pores = self._draw_channels(picture_axes)
+        self._channel_boxes = self._draw_channels(picture_axes)
         self._dots = [self._draw_dots(picture_axes, colour) for colour in self._ion_colours]
         self._traces = self._draw_trace(self.figure.add_axes(trace))
         self._clock = self.figure.text(
@@ -287,7 +292,7 @@ class MovingPicture:
     def draw(self, i: int) -> np.ndarray:
         """Return the picture of moment `i`, (height, width, 3) uint8."""
         self._set_ions(i)
-        self._pores.set_facecolor([OPEN_PORE if is_open else CLOSED_PORE for is_open in self._is_open[i]])
+        self._set_channels(i)
         until = slice(0, self.moments.records[i] + 1)
         time = self._axis.scale(self._recording.time[until])
         potential, ghk = self._recording["membrane_potential"][until], self._ghk[until]
@@ -300,6 +305,10 @@ class MovingPicture:
         for artist in self._moving:
             self.figure.draw_artist(artist)
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+    def _set_channels(self, i: int) -> None:
+        pores = [OPEN_PORE if is_open else CLOSED_PORE for is_open in self._is_open[i]]
+        self._channel_boxes.set_facecolor(list(chain.from_iterable(zip(self._walls, pores, strict=True))))
 
     def _set_ions(self, i: int) -> None:
         frame = self.moments.frames[i]
@@ -404,22 +413,15 @@ class MovingPicture:
         return f"{shown}\ny is not tracked: ions are scattered at random along it, channels are evenly spaced"
 
     def _draw_channels(self, ax: Axes) -> PolyCollection:
-        """Draw the channels in the colour of the ion that they let through best; return their pores."""
+        """Draw a box for each channel and a narrower one for its pore on it, and return them in this order."""
         places = self._places.of_channels[self._channels]
         thickness = self._recording.thickness
         width = min(0.7 * thickness, 0.7 * self._places.width / max(len(places), 1))
-        walls = PolyCollection(
-            _boxes(places, width, thickness),
-            facecolors=[
-                self._channel_colours()[i] for i in types_of_channels(self._recording)[self._channels]
-            ],
-            linewidths=0,
-        )
-        pores = PolyCollection(_boxes(places, 0.5 * width, thickness), linewidths=0)
-        ax.add_collection(walls, autolim=False)
-        ax.add_collection(pores, autolim=False)
-        self._moving.append(pores)
-        return pores
+        walls, pores = _boxes(places, width, thickness), _boxes(places, 0.5 * width, thickness)
+        boxes = PolyCollection(list(chain.from_iterable(zip(walls, pores, strict=True))), linewidths=0)
+        ax.add_collection(boxes, autolim=False)
+        self._moving.append(boxes)
+        return boxes
 
     def _draw_dots(self, ax: Axes, colour: str) -> Line2D:
         [dots] = ax.plot(

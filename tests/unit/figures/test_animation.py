@@ -206,14 +206,14 @@ def test_the_membrane_and_its_lengths_are_in_true_proportion(picture):
 
 
 def test_pores_show_whether_they_are_open(recording, picture):
-    pores = picture.figure.axes[0].collections[-1]
-    drawn = np.argsort(np.argsort(animation.find_places(recording).of_channels))
-    assert sorted(drawn) == list(range(6))
+    [boxes] = picture.figure.axes[0].collections
+    walls = [to_rgb(style.ION_COLOURS[name]) for name in ["K"] * 4 + ["Na"] * 2]
     for i in range(N_FRAMES):
         image = picture.draw(i)
         is_open = animation.find_open(recording, np.arange(6), picture.moments)[i]
         expected = [to_rgb(animation.OPEN_PORE if one else animation.CLOSED_PORE) for one in is_open]
-        np.testing.assert_allclose(pores.get_facecolor()[:, :3], expected)
+        np.testing.assert_allclose(boxes.get_facecolor()[0::2, :3], walls)
+        np.testing.assert_allclose(boxes.get_facecolor()[1::2, :3], expected)
         open_pixels = (image == np.round(255 * np.array(to_rgb(animation.OPEN_PORE)))).all(axis=-1).sum()
         assert open_pixels > 100 * is_open.sum()
 
@@ -283,3 +283,15 @@ def test_an_unknown_format_is_refused(recording, tmp_path):
 @pytest.mark.parametrize(("length", "rounded"), [(9.99, 5), (10, 10), (15, 10), (49, 20), (0.3, 0.2)])
 def test_the_scale_bar_has_a_round_length(length, rounded):
     assert animation._round_length(length) == pytest.approx(rounded)
+
+
+def test_a_run_without_channels_is_animated(tmp_path):
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run(channels=(), pumps=())) as recorder:
+        for i in range(2):
+            recorder.record_series(i, i * 10.0, np.full(len(recorder.columns), 10.0 + i))
+            recorder.record_positions(i, i * 10.0, np.full(N_IONS, -1.0))
+    recording = Recording(tmp_path)
+    picture = animation.MovingPicture(recording, animation.choose_moments(recording, None), 10)
+    picture.draw(1)
+    assert [text.get_text() for text in picture.figure.axes[1].texts] == ["simulated 11.0 mV", ""]
+    assert len(picture.figure.legends) == 1
