@@ -44,51 +44,40 @@ def _rotate_left(word, shift):
 
 
 @compiled
+def _mix(x, y, rotation):
+    """Return one round: add, rotate, exclusive or."""
+    x = uint32(x + y)
+    return x, uint32(_rotate_left(y, rotation) ^ x)
+
+
+@compiled
+def _mix_four(x, y, first, second, third, fourth):
+    """Return four rounds."""
+    x, y = _mix(x, y, first)
+    x, y = _mix(x, y, second)
+    x, y = _mix(x, y, third)
+    return _mix(x, y, fourth)
+
+
+@compiled
 def threefry(counter_0, counter_1, key_0, key_1):
     """Return two independent 32-bit words for a counter of two words under a key of two words.
 
-    Threefry-2x32, 13 rounds (Salmon et al. 2011, table 2 and section 4.2).
+    Threefry-2x32, 13 rounds (Salmon et al. 2011, table 2 and section 4.2): the key is added after every four.
     """
     key_2 = uint32(_PARITY ^ uint32(key_0 ^ key_1))
     x = uint32(counter_0 + key_0)
     y = uint32(counter_1 + key_1)
-
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 13) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 15) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 26) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 6) ^ x)
+    x, y = _mix_four(x, y, 13, 15, 26, 6)
     x = uint32(x + key_1)
     y = uint32(y + uint32(key_2 + uint32(1)))
-
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 17) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 29) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 16) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 24) ^ x)
+    x, y = _mix_four(x, y, 17, 29, 16, 24)
     x = uint32(x + key_2)
     y = uint32(y + uint32(key_0 + uint32(2)))
-
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 13) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 15) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 26) ^ x)
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 6) ^ x)
+    x, y = _mix_four(x, y, 13, 15, 26, 6)
     x = uint32(x + key_0)
     y = uint32(y + uint32(key_1 + uint32(3)))
-
-    x = uint32(x + y)
-    y = uint32(_rotate_left(y, 17) ^ x)
-    return x, y
+    return _mix(x, y, 17)
 
 
 @compiled

@@ -10,6 +10,7 @@ _COMMANDS = {
     "run": ("mc.cli.run", "Simulate a scenario, record it and compare it with theory."),
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
+    "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
     "theory": ("mc.cli.theory", "Compute Nernst and GHK potentials."),
 }
 """Module and summary of each command; every module has its click command under the name `command`."""

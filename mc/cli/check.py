@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mc.cli.arguments import scenario_arguments
 from mc.cli.formatting import show_bytes, show_time
 from mc.cli.messages import print_warning
 from mc.scenario.advice import Advice, advise
@@ -20,14 +21,7 @@ _PLAIN_WIDTH = 120
 
 
 @click.command(name="check", short_help="Say what a scenario implies, without running it.")
-@click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help='Override a key of the scenario, for example --set inside.K="100 mM".',
-)
+@scenario_arguments
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def command(scenario_file: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Read SCENARIO and print its regime: ions, scales, limits, expected potential, cost, warnings.

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from mc.cli.arguments import scenario_arguments
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import print_summary
@@ -24,14 +25,7 @@ _INTERRUPTED = 130
 
 
 @click.command(name="run", short_help="Simulate a scenario, record it and compare it with theory.")
-@click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
-@click.option(
-    "--set",
-    "overrides",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help='Override a key of the scenario, for example --set inside.K="100 mM".',
-)
+@scenario_arguments
 @click.option(
     "--output",
     "folder",

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -124,12 +123,3 @@ def test_help_lists_the_commands_without_importing_them():
     assert result.returncode == 0, result.stderr
     for name in ("run", "check", "plot", "theory"):
         assert f"  {name} " in result.stdout
-
-
-def test_help_is_quick():
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "mc", "--help"], capture_output=True, check=True)
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(3)) < 0.3
