@@ -8,10 +8,13 @@ import numpy as np
 
 from mc.analysis.channels import total_permeability
 from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
-from mc.analysis.potential import Window, find_window, ghk_series, reversal_potentials
+from mc.analysis.potential import Window, charging_time, find_window, ghk_series, reversal_potentials
 from mc.analysis.statistics import Estimate, block_average, standard_score, variance_estimate
 from mc.recording.recording import Recording
 from mc.theory.noise import capacitance_noise
+
+FEWEST_CHARGING_TIMES = 20.0
+"""Charging times in the averaged part of a run below which no verdict is given: ten independent samples."""
 
 
 class PotentialComparison(NamedTuple):
@@ -33,13 +36,24 @@ class PotentialComparison(NamedTuple):
     """e/ns outward, mean over the window."""
     standard_deviation: float
     standard_deviation_error: float
+    charge_standard_deviation: float
+    """Of the charge on the membrane over its capacitance: what sqrt(kT/C) is about. Electrodes read the noise of the
+    baths as well."""
     capacitance_noise: float
     """sqrt(kT/C) of the patch."""
+    charging_time: float
+    """ns, C/g at the mean potential."""
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether the window spans enough charging times for its standard errors to mean something."""
+        lasts = self.window.end - self.window.start
+        return not np.isfinite(self.charging_time) or lasts >= FEWEST_CHARGING_TIMES * self.charging_time
 
     @property
     def difference_in_standard_errors(self) -> float | None:
-        """The difference from GHK, pumps counted, in units of its standard error."""
-        if self.difference_with_pump is None:
+        """The difference from GHK, pumps counted, in units of its standard error; None where that is unknown."""
+        if self.difference_with_pump is None or not self.is_long_enough:
             return None
         return float(
             standard_score(self.difference_with_pump.mean, 0.0, self.difference_with_pump.standard_error)
@@ -54,6 +68,15 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
     """
     window = find_window(recording, equilibration_time)
     measured = recording["membrane_potential"][window.records]
+    time_constant = charging_time(recording, window.records)
+    # The potential is correlated over the charging time, however short a series makes it look.
+    interval = (window.end - window.start) / (len(measured) - 1)
+    correlation = 2.0 * time_constant / interval
+
+    def average(series: np.ndarray, least_correlation: float = 1.0) -> Estimate | None:
+        finite = series[np.isfinite(series)]
+        return block_average(finite, least_correlation) if len(finite) else None
+
     current = pump_current(recording, window.records)
     ghk = ghk_series(recording)[window.records]
     ghk_with_pump = ghk_series(recording, current)[window.records]
@@ -61,15 +84,17 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
     standard_deviation = float(np.sqrt(variance.mean))
     return PotentialComparison(
         window=window,
-        membrane_potential=block_average(measured),
-        ghk_potential=_average_of_finite(ghk),
-        ghk_potential_with_pump=_average_of_finite(ghk_with_pump),
-        difference=_average_of_finite(measured - ghk),
-        difference_with_pump=_average_of_finite(measured - ghk_with_pump),
+        membrane_potential=block_average(measured, correlation),
+        ghk_potential=average(ghk),
+        ghk_potential_with_pump=average(ghk_with_pump),
+        difference=average(measured - ghk, correlation),
+        difference_with_pump=average(measured - ghk_with_pump, correlation),
         pump_current=current,
         standard_deviation=standard_deviation,
         standard_deviation_error=variance.standard_error / (2 * standard_deviation),
+        charge_standard_deviation=float(recording["charge_separation_potential"][window.records].std()),
         capacitance_noise=float(capacitance_noise(recording.membrane_capacitance, recording.temperature)),
+        charging_time=time_constant,
     )
 
 
@@ -97,6 +122,8 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         "averaged_from_ns": window.start,
         "averaged_to_ns": window.end,
         "settled": window.is_settled,
+        "charging_time_ns": comparison.charging_time,
+        "long_enough": comparison.is_long_enough,
         "independent_samples": comparison.membrane_potential.n_effective,
         "membrane_potential_mV": _plain_estimate(comparison.membrane_potential),
         "ghk_potential_mV": _plain_estimate(comparison.ghk_potential),
@@ -108,6 +135,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
             "mean": comparison.standard_deviation,
             "standard_error": comparison.standard_deviation_error,
         },
+        "charge_separation_standard_deviation_mV": comparison.charge_standard_deviation,
         "capacitance_noise_mV": comparison.capacitance_noise,
         "reversal_potential_mV": reversal_potentials(recording, window.records),
         "permeability_nm3_per_ns": dict(zip(recording.species_names, map(float, permeability), strict=True)),
@@ -137,29 +165,28 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
 
 
 def _ledger(recording: Recording) -> dict[str, Any]:
-    """Return the largest total charge of any record and how many ions of each species came or went."""
+    """Return the largest total charge of any record and how many ions of each species came or went.
+
+    Through open far ends ions come and go; the engine has stopped the run if their number did not account for it.
+    """
     gained = {}
     for name in recording.species_names:
         ions = np.stack([recording[f"ions_{place}.{name}"] for place in ("inside", "outside", "in_pores")])
         total = ions.sum(axis=0)
         gained[name] = int(total[-1] - total[0])
+    has_open_ends = recording.scenario.geometry.boundary == "bath"
     charge = recording["ledger_charge"]
     largest = float(charge[np.argmax(np.abs(charge))])
     return {
         "charge_e": largest,
         "ions_gained": gained,
-        "balanced": largest == 0.0 and not any(gained.values()),
+        "open_ends": has_open_ends,
+        "balanced": largest == 0.0 and (has_open_ends or not any(gained.values())),
     }
 
 
 def _ions(recording: Recording, place: str, record: int) -> dict[str, int]:
     return {name: int(recording[f"ions_{place}.{name}"][record]) for name in recording.species_names}
-
-
-def _average_of_finite(series: np.ndarray) -> Estimate | None:
-    """Return the block average of the records that have a value; None if none has."""
-    finite = series[np.isfinite(series)]
-    return block_average(finite) if len(finite) else None
 
 
 def _plain_estimate(estimate: Estimate | None) -> dict[str, float] | None:

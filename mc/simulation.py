@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
+from mc.errors import ScenarioError
 from mc.recording.layout import (
     COMPLETED,
     ChannelDescription,
@@ -70,6 +71,7 @@ def simulate(
     interrupted leaves a readable file and raises KeyboardInterrupt. Raises an McError for a scenario that cannot work
     and for a file that cannot be written.
     """
+    _check_arguments(scenario, seed, threads)
     path = Path(folder or scenario.default_folder()) / "run.h5"
     if not overwrite:
         refuse_existing(path)
@@ -87,6 +89,15 @@ def simulate(
         _Run(scenario, engine, recorder, n_steps, on_progress).go()
         recorder.finish(COMPLETED, time.monotonic() - started)
     return Recording(path)
+
+
+def _check_arguments(scenario: Scenario, seed: int | None, threads: int | None) -> None:
+    """Raise ScenarioError for what a slip in a notebook makes of the arguments."""
+    if not isinstance(scenario, Scenario):
+        raise ScenarioError(f"simulate takes a scenario, found {scenario!r}; read it with mc.read_scenario")
+    for name, number, least in (("seed", seed, 0), ("threads", threads, 1)):
+        if number is not None and (not isinstance(number, int) or not least <= number < 2**63):
+            raise ScenarioError(f"{name} must be a whole number from {least} on, found {number!r}")
 
 
 class _Run:

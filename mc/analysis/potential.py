@@ -10,7 +10,8 @@ from mc.analysis.channels import total_permeability
 from mc.analysis.statistics import block_average
 from mc.errors import RecordingError
 from mc.recording.recording import Recording
-from mc.theory import ghk_potential, nernst_potential
+from mc.theory import charging_time as membrane_charging_time
+from mc.theory import ghk_current, ghk_potential, nernst_potential
 
 SETTLING_TIMES = 3.0
 """Relaxation times that are left out after the first guess of the equilibration: exp(-3) is 5 %."""
@@ -64,6 +65,23 @@ def find_window(recording: Recording, equilibration_time: float | None = None) -
     is_settled = guess < half and first <= half
     first = min(first, half)
     return Window(slice(first, len(time)), float(time[first]), float(time[-1]), is_settled)
+
+
+def charging_time(recording: Recording, records: slice) -> float:
+    """Return the membrane's time constant C/g in ns, with g = dI/dV of the GHK currents at the mean potential.
+
+    Infinite without an open channel. The potential forgets what it was within about this time.
+    """
+    inside, outside = (side[:, records].mean(axis=1) for side in bulk_concentrations(recording))
+    permeability = total_permeability(recording)[:, records].mean(axis=1)
+    potential = recording["membrane_potential"][records].mean()
+    below, above = (
+        ghk_current(
+            permeability, inside, outside, recording.valence, potential + shift, recording.temperature
+        ).sum()
+        for shift in (-0.5, 0.5)
+    )
+    return float(membrane_charging_time(recording.membrane_capacitance, max(above - below, 0.0)))
 
 
 def marginal_standard_error_truncation(series: np.ndarray) -> int:

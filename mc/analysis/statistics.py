@@ -29,11 +29,13 @@ class Estimate(NamedTuple):
         return self.n_effective >= _RELIABLE_SAMPLES
 
 
-def block_average(series: ArrayLike) -> Estimate:
+def block_average(series: ArrayLike, least_correlation_samples: float = 1.0) -> Estimate:
     """Return the mean of a stationary series, shape (T,), with its standard error.
 
     The standard error is that of blocks of one integrated autocorrelation time tau: sqrt(variance tau/T), tau
-    summed up to the first lag beyond 5 tau. tau is at least one sample: anticorrelation earns no credit.
+    summed up to the first lag beyond 5 tau. tau is at least `least_correlation_samples`, which is known by other
+    means: a series of few correlation times makes it look too short. It is never less than one sample, as
+    anticorrelation earns no credit.
     A constant series, or a single sample, counts as one independent sample; the standard error of a single
     sample is not a number. ValueError for an empty series, several axes, or values that are not finite.
 
@@ -49,7 +51,7 @@ def block_average(series: ArrayLike) -> Estimate:
     if autocovariance[0] <= (np.finfo(float).eps * np.abs(values).max()) ** 2:
         return Estimate(mean, 0.0, 1.0, float(n_samples))
     correlation_samples, window = _integrated_autocorrelation_time(autocovariance / autocovariance[0])
-    correlation_samples = min(max(correlation_samples, 1.0), float(n_samples))
+    correlation_samples = min(max(correlation_samples, least_correlation_samples, 1.0), float(n_samples))
     bias_correction = 1.0 + (2 * window + 1) / n_samples
     variance_of_mean = autocovariance[0] * correlation_samples / n_samples * bias_correction
     return Estimate(mean, math.sqrt(variance_of_mean), n_samples / correlation_samples, correlation_samples)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from mc.cli.arguments import scenario_arguments
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
-from mc.cli.summary import print_summary
+from mc.cli.summary import find_doubts, print_summary
 from mc.scenario.advice import advise
 from mc.scenario.reading import read_scenario
 
@@ -22,6 +22,8 @@ _PLAIN_INTERVAL = 5.0
 """s of wall time between lines of progress where there is no terminal."""
 
 _INTERRUPTED = 130
+
+_FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 
 
 @click.command(name="run", short_help="Simulate a scenario, record it and compare it with theory.")
@@ -55,9 +57,9 @@ def command(
     interruption; what was recorded until then stays readable.
     """
     scenario = read_scenario(scenario_file, overrides)
-    if not as_json:
-        for warning in advise(scenario).warnings:
-            print_warning(warning)
+    warnings = list(advise(scenario).warnings)
+    for warning in warnings:
+        print_warning(warning)
     folder = folder or scenario.default_folder()
     # Imported only now that the scenario is known to be good: the engine costs a second, or compiles for 20.
     from mc.compilation import is_compiled
@@ -72,6 +74,7 @@ def command(
     from mc.comparison import summarize
     from mc.simulation import simulate
 
+    remove_stale(folder)
     with _interruption_told(folder), _progress(console) as on_progress:
         recording = simulate(
             scenario,
@@ -84,19 +87,32 @@ def command(
         )
     with recording:
         summary = summarize(recording)
-        write_summary(folder / "summary.json", summary)
-        figures = []
+        doubts = find_doubts(summary)
+        write_summary(folder / "summary.json", {**summary, "warnings": [*warnings, *doubts]})
+        if as_json:
+            click.echo((folder / "summary.json").read_text(encoding="utf-8"), nl=False)
+        else:
+            print_summary(summary)
+            click.echo(folder / "run.h5")
+            click.echo(folder / "summary.json")
+        for doubt in doubts:
+            print_warning(doubt)
         if with_figures:
             from mc.figures.report import make_figures
 
             with console.status("drawing the figures..."):
                 figures = make_figures(recording, folder / "figures")
-    if as_json:
-        click.echo((folder / "summary.json").read_text(encoding="utf-8"), nl=False)
-    else:
-        print_summary(summary)
-        for path in (folder / "run.h5", folder / "summary.json", *figures):
-            click.echo(path)
+            if not as_json:
+                for path in figures:
+                    click.echo(path)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what an earlier run left in a folder, so that no summary or figure stands beside another's record."""
+    (folder / "summary.json").unlink(missing_ok=True)
+    for path in (folder / "figures").glob("*"):
+        if path.suffix in _FIGURE_SUFFIXES:
+            path.unlink()
 
 
 @contextmanager
@@ -105,7 +121,9 @@ def _interruption_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"interrupted: what was recorded is in {folder / 'run.h5'}", err=True)
+        path = folder / "run.h5"
+        left = f"what was recorded is in {path}" if path.exists() else "nothing was recorded yet"
+        click.echo(f"interrupted: {left}", err=True)
         sys.exit(_INTERRUPTED)
 
 

@@ -4,18 +4,18 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mc.cli.formatting import show_time
-from mc.cli.messages import print_warning
 
 _PLAIN_WIDTH = 120
-FEWEST_SAMPLES = 20
+_FEWEST_SAMPLES = 20
 """Independent samples below which a standard error is itself uncertain."""
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Print the numbers of summary.json on stdout as a table, and what limits their worth on stderr."""
+    """Print the numbers of summary.json on stdout as a table."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
@@ -23,17 +23,29 @@ def print_summary(summary: dict[str, Any]) -> None:
     console.print(_species_table(summary))
     for line in _remarks(summary):
         console.print(line, soft_wrap=True, markup=False)
-    if not summary["settled"]:
-        print_warning("the membrane was still charging in the averaged part: run longer")
-    elif summary["independent_samples"] < FEWEST_SAMPLES:
-        print_warning(
+
+
+def find_doubts(summary: dict[str, Any]) -> list[str]:
+    """Return what limits the worth of a run's averages, one sentence each."""
+    doubts = []
+    if not summary["long_enough"]:
+        lasted = summary["averaged_to_ns"] - summary["averaged_from_ns"]
+        doubts.append(
+            f"only {show_time(lasted)} could be averaged, with a charging time of "
+            f"{show_time(summary['charging_time_ns'])}: too short to judge the difference from theory; run longer"
+        )
+    elif not summary["settled"]:
+        doubts.append("the membrane was still charging in the averaged part: run longer")
+    elif summary["independent_samples"] < _FEWEST_SAMPLES:
+        doubts.append(
             f"only {summary['independent_samples']:.0f} independent samples: the standard errors are uncertain"
         )
+    return doubts
 
 
 def _potential_table(summary: dict[str, Any]) -> Table:
     table = Table(
-        title=summary["title"] or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+        title=escape(summary["title"]) or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
     )
     table.add_column(f"mean from {show_time(summary['averaged_from_ns'])} on")
     table.add_column("mV", justify="right")
@@ -44,18 +56,22 @@ def _potential_table(summary: dict[str, Any]) -> Table:
         ("GHK with the pumps' current", "ghk_potential_with_pump_mV"),
         ("membrane potential minus GHK", "difference_mV"),
         ("membrane potential minus GHK with pumps", "difference_with_pump_mV"),
-        ("standard deviation of the potential", "standard_deviation_mV"),
+        ("standard deviation at the electrodes", "standard_deviation_mV"),
     ):
+        if "with_pump" in key and not summary["pump_cycles"]:
+            continue
         estimate = summary[key]
         if estimate is None:
             table.add_row(name, "-", "no open channel")
         else:
             table.add_row(name, f"{estimate['mean']:.2f}", f"{estimate['standard_error']:.2f}")
+    charge_noise = summary["charge_separation_standard_deviation_mV"]
+    table.add_row("standard deviation of charge/C", f"{charge_noise:.2f}", "")
     table.add_row("thermal noise sqrt(kT/C)", f"{summary['capacitance_noise_mV']:.2f}", "")
     difference = summary["difference_in_standard_errors"]
     if difference is not None:
         table.add_section()
-        table.add_row("difference from GHK with pumps", f"{difference:+.1f}", "standard errors")
+        table.add_row("difference from the prediction", f"{difference:+.1f}", "standard errors")
     return table
 
 
@@ -70,14 +86,14 @@ def _species_table(summary: dict[str, Any]) -> Table:
         "at end",
         "outside at start",
         "at end",
-        "lost or made",
+        "from the baths" if summary["ledger"]["open_ends"] else "lost or made",
     ):
         table.add_column(heading, justify="right")
     ions, ledger = summary["ions"], summary["ledger"]
     for name, crossings in summary["crossings"].items():
         reversal = summary["reversal_potential_mV"].get(name)
         table.add_row(
-            name,
+            escape(name),
             "-" if reversal is None else f"{reversal:.1f}",
             f"{crossings['outward']:,}",
             f"{crossings['inward']:,}",

@@ -100,8 +100,7 @@ class Recording:
                 f"{self.path} does not exist: give the folder that `ionmc run` wrote, or its {FILE_NAME}"
             )
         try:
-            # No lock, because the simulation that writes the file may hold one.
-            self._file = h5py.File(self.path, "r", locking=False)
+            self._file = _open(self.path)
         except OSError as error:
             raise RecordingError(
                 f"{self.path} is no readable HDF5 file, or was damaged while it was written: {error}"
@@ -424,3 +423,16 @@ class Recording:
     def _by_species(self, row: np.ndarray, kind: type) -> dict[str, Any]:
         """Return the members of `row` (species,) that are not zero, by name."""
         return {name: kind(value) for name, value in zip(self.species_names, row, strict=True) if value}
+
+
+def _open(path: Path) -> h5py.File:
+    """Open a file for reading without a lock, because the simulation that writes it may hold one.
+
+    HDF5 wants the same of all who have a file open in one process: where another reader locks it, so does this one.
+    """
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "lock" not in str(error):
+            raise
+        return h5py.File(path, "r")

@@ -22,7 +22,9 @@ def test_the_difference_is_taken_record_by_record(recording):
     assert comparison.difference.mean == pytest.approx(
         comparison.membrane_potential.mean - comparison.ghk_potential.mean
     )
-    assert comparison.membrane_potential == block_average(recording["membrane_potential"][300:])
+    interval = recording.time[1] - recording.time[0]
+    known = 2.0 * comparison.charging_time / interval
+    assert comparison.membrane_potential == block_average(recording["membrane_potential"][300:], known)
     assert comparison.difference_in_standard_errors == pytest.approx(
         comparison.difference_with_pump.mean / comparison.difference_with_pump.standard_error
     )
@@ -62,6 +64,7 @@ def test_the_ledger_tells_of_a_lost_ion_and_of_charge(synthetic_run, tmp_path):
     assert summarize(Recording(synthetic_run))["ledger"] == {
         "charge_e": 0.0,
         "ions_gained": dict.fromkeys(("K", "Na", "Cl", "Ca", "A"), 0),
+        "open_ends": False,
         "balanced": True,
     }
     original = Recording(synthetic_run)
@@ -89,3 +92,14 @@ def test_a_run_without_proteins_has_no_prediction(tmp_path):
     assert summary["difference_in_standard_errors"] is None
     assert summary["pump_cycles"] == {}
     assert summary["crossings"]["K"] == {"outward": 0, "inward": 0}
+
+
+def test_a_window_of_few_charging_times_gets_no_verdict(recording):
+    """What looks independent within a fraction of the relaxation is not."""
+    whole = compare_potential(recording, 3000.0)
+    assert whole.is_long_enough
+    start = recording.time[-1] - 10.0 * whole.charging_time
+    short = compare_potential(recording, start)
+    assert not short.is_long_enough
+    assert short.difference_in_standard_errors is None
+    assert short.membrane_potential.n_effective <= 5.5

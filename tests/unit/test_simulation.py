@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-from mc.errors import RecordingError, StabilityError
+from mc.errors import RecordingError, ScenarioError, StabilityError
 from mc.scenario.schema import Scenario
 from mc.simulation import Progress, simulate
 
@@ -234,3 +234,14 @@ def test_an_interruption_leaves_a_readable_file_and_is_passed_on(tmp_path, monke
     assert not recording.finished
     assert "interrupt" in recording.stop_reason
     assert recording.time[-1] == 20.0
+
+
+@pytest.mark.parametrize("arguments", [{"seed": "abc"}, {"seed": -1}, {"seed": 1.5}, {"threads": 0}])
+def test_a_slip_in_the_arguments_gets_one_clear_error(tmp_path, arguments):
+    with pytest.raises(ScenarioError, match=next(iter(arguments))):
+        simulate(make(), tmp_path, **arguments)
+
+
+def test_a_path_in_place_of_a_scenario_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(ScenarioError, match="read_scenario"):
+        simulate("scenario.toml", tmp_path)

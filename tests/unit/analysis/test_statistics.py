@@ -79,3 +79,13 @@ def test_series_that_cannot_be_averaged_are_refused(series, message):
 def test_standard_score():
     np.testing.assert_array_equal(standard_score([3.0, 1.0, 2.0], 1.0, [0.5, 0.0, 0.0]), [4.0, 0.0, np.inf])
     assert standard_score(-1.0, 1.0, 2.0) == -1.0
+
+
+def test_a_known_correlation_is_a_lower_bound():
+    values = np.random.default_rng(4).normal(size=1000)
+    free, bounded = block_average(values), block_average(values, 50.0)
+    assert bounded.correlation_samples == 50.0
+    assert bounded.standard_error == pytest.approx(
+        free.standard_error * math.sqrt(50.0 / free.correlation_samples)
+    )
+    assert block_average(values, 0.1) == free
