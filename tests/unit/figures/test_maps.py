@@ -20,18 +20,16 @@ IONS_OUTSIDE = np.array([5.0, 145.0, 100.0, 2.0, 54.0])
 IN_RESERVOIR = 7
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """A run of 20 maps at 100, 200, ... ns; the outside is shorter, so its cells end before the grid does."""
-    path = tmp_path_factory.mktemp("maps") / "run.h5"
+def write_plane(path, outside_length):
+    """Write a run of 20 maps at 100, 200, ... ns; an outside that is shorter ends before its grid does."""
     edges = np.arange(N_CELLS + 1.0)
-    outside_edges = np.minimum(edges, OUTSIDE_LENGTH)
+    outside_edges = np.minimum(edges, outside_length)
     y = (np.arange(N_CELLS) + 0.5) * WIDTH / N_CELLS
     n_ions = 5000
     description = describe_synthetic_run(
         area=WIDTH * 20.0,
         inside_length=INSIDE_LENGTH,
-        outside_length=OUTSIDE_LENGTH,
+        outside_length=outside_length,
         n_ions=n_ions,
         recorded_ions=np.arange(n_ions),
         recorded_species=np.arange(n_ions) % 5,
@@ -75,11 +73,12 @@ def path(tmp_path_factory):
             place[IN_RESERVOIR] = np.nan
         recorder.record_positions(2000, 2000.0, *places)
         recorder.finish(COMPLETED, 1.0)
-    return path
 
 
 @pytest.fixture(scope="module")
-def recording(path):
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("maps") / "run.h5"
+    write_plane(path, OUTSIDE_LENGTH)
     return Recording(path)
 
 
@@ -224,7 +223,8 @@ def test_what_is_not_there_is_named(recording, synthetic_run):
             plot(Recording(synthetic_run))
 
 
-def test_a_run_of_two_dimensions_has_two_figures_more(recording, tmp_path):
-    names = [path.name for path in make_figures(recording, tmp_path)]
+def test_a_run_of_two_dimensions_has_two_figures_more(tmp_path):
+    write_plane(tmp_path / "run.h5", INSIDE_LENGTH)
+    names = [path.name for path in make_figures(Recording(tmp_path), tmp_path)]
     assert names[-2:] == ["maps.png", "ions.png"]
     assert len(names) == 6
