@@ -420,8 +420,9 @@ def _bin_size(
     """Return the edge in nm of squares, or the length of pieces of a `strip`, that count `IONS_PER_BIN` ions."""
     concentration = mean.concentration[i_species, is_side].mean()
     per_area = max(concentration * _ions_per_millimolar(recording, mean), IONS_PER_BIN / LARGEST_BIN**2)
-    size = IONS_PER_BIN / per_area / strip if strip else np.sqrt(IONS_PER_BIN / per_area)
-    return _whole_cells(recording, np.clip(size, SMALLEST_BIN, LARGEST_BIN))
+    if strip:
+        return float(np.clip(IONS_PER_BIN / per_area / strip, SMALLEST_BIN, LARGEST_BIN))
+    return _whole_cells(recording, np.clip(np.sqrt(IONS_PER_BIN / per_area), SMALLEST_BIN, LARGEST_BIN))
 
 
 def _charge_bin_along(recording: Recording, mean: MeanMaps) -> float:
