@@ -8,6 +8,7 @@ from pathlib import Path
 from mc.comparison import compare_potential
 from mc.errors import RecordingError
 from mc.figures.distributions import figure_of_concentrations, figure_of_kymographs, figure_of_potential
+from mc.figures.maps import figure_of_ions, figure_of_maps, has_two_dimensions
 from mc.figures.traces import figure_of_traces
 from mc.recording.recording import Recording
 
@@ -23,10 +24,10 @@ def make_figures(
 ) -> list[Path]:
     """Write all figures of `recording` to `folder` and return their paths.
 
-    membrane_potential, kymographs, concentration_profiles and potential_profile; a run that ended before its
-    first profile has the first alone. `equilibration_time` in ns is left out of the averages; without it the
-    data decide (`analysis.potential.find_window`). Raises RecordingError for a run too short to average, or
-    a folder that cannot be written.
+    membrane_potential, kymographs, concentration_profiles and potential_profile, and of a run in two dimensions
+    maps and ions; a run that ended before its first profile has the first, and ions, alone. `equilibration_time`
+    in ns is left out of the averages; without it the data decide (`analysis.potential.find_window`). Raises
+    RecordingError for a run too short to average, or a folder that cannot be written.
     """
     if file_format not in FORMATS:
         raise ValueError(f"figures are written as {', '.join(FORMATS)}, not as {file_format!r}")
@@ -37,6 +38,11 @@ def make_figures(
         figures["kymographs"] = figure_of_kymographs(recording)
         figures["concentration_profiles"] = figure_of_concentrations(recording)
         figures["potential_profile"] = figure_of_potential(recording)
+    if has_two_dimensions(recording):
+        if len(recording.maps.time):
+            figures["maps"] = figure_of_maps(recording)
+        if len(recording.positions.time):
+            figures["ions"] = figure_of_ions(recording)
     folder = Path(folder)
     paths = []
     try:
