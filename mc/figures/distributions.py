@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -36,8 +38,8 @@ def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -
     inside, outside = kymographs(recording, species)
     values = np.concatenate([inside.concentration.ravel(), outside.concentration.ravel()])
     low, high = np.percentile(values, [1, 99])
-    high = max(1.1 * high, 1e-6)
-    lowest = min(max(low / 1.3, high / 300), high / 3)
+    high = _two_digits(max(1.1 * high, 1e-6))
+    lowest = _two_digits(min(max(low / 1.3, high / 300), high / 3))
     norm = LogNorm(lowest, high)
     for side in (inside, outside):
         ax.pcolormesh(
@@ -57,7 +59,7 @@ def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -
         pad=0.015,
         aspect=12,
     )
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * lowest else (1,)))
+    bar.set_ticks(_ticks_with_ends(lowest, high))
     bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.set_label(f"{_labels(recording)[species]} (mM)")
@@ -76,7 +78,9 @@ def figure_of_kymographs(recording: Recording) -> Figure:
         ax.set_xlabel("")
     rows[-1].set_xlabel(style.time_axis(recording.time[-1]).label)
     figure.align_ylabels(rows)
-    figure.suptitle(f"{recording.title}: concentrations, cytoplasm below the membrane and outside above it")
+    style.set_title(
+        figure, f"{recording.title}: concentrations, cytoplasm below the membrane and outside above it"
+    )
     return figure
 
 
@@ -113,7 +117,40 @@ def plot_double_layers(
     colours = style.ion_colours(recording.species_names)
     style.shade_membrane(ax, recording.thickness)
     ax.axhline(1, color=style.GREY, linewidth=0.6)
+    for layer in _double_layers(recording, profile, near):
+        colour = colours[layer.species]
+        ax.plot(layer.x, layer.relative, color=colour, marker=".", markersize=4, linewidth=1.2)
+        ax.fill_between(
+            layer.x,
+            layer.relative - layer.noise,
+            layer.relative + layer.noise,
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+    ax.set_xlim(-near, recording.thickness + near)
+    ax.set_xlabel("x (nm)")
+    ax.set_ylabel("concentration / bulk of its side")
+    style.tidy(ax)
+    return ax
+
+
+class _DoubleLayer(NamedTuple):
+    """One species close to one face of the membrane."""
+
+    species: str
+    x: np.ndarray
+    """(bins,) nm."""
+    relative: np.ndarray
+    """(bins,) concentration relative to the bulk."""
+    noise: float
+    """Counting error of `relative`."""
+
+
+def _double_layers(recording: Recording, profile: MeanProfile, near: float) -> list[_DoubleLayer]:
+    """Return what is known to `LARGEST_NOISE` within `near` nm of the membrane."""
     n_records = _records_of(recording, profile)
+    layers = []
     for i, species in enumerate(recording.species):
         for side in _sides(recording):
             x, width, concentration = _binned(recording, profile.concentration[i], side)
@@ -125,21 +162,8 @@ def plot_double_layers(
             if n_ions < LARGEST_NOISE**-2:
                 continue
             shown = depth < near
-            relative, noise = concentration[shown] / bulk, n_ions**-0.5
-            ax.plot(x[shown], relative, color=colours[species.name], marker=".", markersize=4, linewidth=1.2)
-            ax.fill_between(
-                x[shown],
-                relative - noise,
-                relative + noise,
-                color=colours[species.name],
-                alpha=0.15,
-                linewidth=0,
-            )
-    ax.set_xlim(-near, recording.thickness + near)
-    ax.set_xlabel("x (nm)")
-    ax.set_ylabel("concentration / bulk of its side")
-    style.tidy(ax)
-    return ax
+            layers.append(_DoubleLayer(species.name, x[shown], concentration[shown] / bulk, n_ions**-0.5))
+    return layers
 
 
 def plot_potential(recording: Recording, ax: Axes | None = None, *, near: float | None = None) -> Axes:
@@ -168,20 +192,25 @@ def plot_potential(recording: Recording, ax: Axes | None = None, *, near: float 
 
 
 def figure_of_concentrations(recording: Recording) -> Figure:
-    """Return the profiles of the whole box above close-ups of the double layers at start and end."""
+    """Return the profiles of the whole box above close-ups of the double layers at start and end.
+
+    A close-up that would show no species, as after a short first window in a small box, is left out.
+    """
     first, last = first_and_last_profile(recording)
     axis = style.time_axis(recording.time[-1])
-    figure = style.new_figure(8.5, 7.0)
-    grid = figure.add_gridspec(2, 2)
+    close_ups = [profile for profile in (first, last) if _double_layers(recording, profile, NEAR_MEMBRANE)]
+    figure = style.new_figure(8.5, 7.0 if close_ups else 3.8)
+    grid = figure.add_gridspec(2 if close_ups else 1, len(close_ups) or 1)
     whole = plot_concentrations(recording, figure.add_subplot(grid[0, :]))
     whole.set_title(f"whole box: dotted {_span(first, axis)}, solid {_span(last, axis)}", fontsize=10)
-    start = figure.add_subplot(grid[1, 0])
-    end = figure.add_subplot(grid[1, 1], sharey=start)
-    for ax, profile in ((start, first), (end, last)):
-        plot_double_layers(recording, profile, ax)
+    left = None
+    for column, profile in enumerate(close_ups):
+        ax = plot_double_layers(recording, profile, figure.add_subplot(grid[1, column], sharey=left))
         ax.set_title(f"double layers, {_span(profile, axis)}", fontsize=10)
-    end.set_ylabel("")
-    figure.suptitle(recording.title)
+        if left is not None:
+            ax.set_ylabel("")
+        left = left or ax
+    style.set_title(figure, recording.title)
     return figure
 
 
@@ -195,7 +224,7 @@ def figure_of_potential(recording: Recording) -> Figure:
     close.set_title("close to the membrane", fontsize=10)
     close.set_ylabel("")
     whole.legend(fontsize=8, frameon=False, loc="best")
-    figure.suptitle(recording.title)
+    style.set_title(figure, recording.title)
     return figure
 
 
@@ -220,13 +249,27 @@ def _records_of(recording: Recording, profile: MeanProfile) -> int:
     return max(1, int(((recording.time > profile.start) & (recording.time <= profile.end)).sum()))
 
 
+def _two_digits(value: float) -> float:
+    """Return `value` rounded to two significant digits, short enough to label the end of a colour bar."""
+    return float(f"{value:.2g}")
+
+
+def _ticks_with_ends(low: float, high: float) -> list[float]:
+    """Return both ends of a logarithmic range and the round numbers between that have room beside them."""
+    room = np.exp(0.12 * np.log(high / low))
+    steps = (1, 2, 5) if high < 100 * low else (1,)
+    between = LogLocator(subs=steps).tick_values(low, high)
+    return [low, *(float(tick) for tick in between if low * room < tick < high / room), high]
+
+
 def _span(profile: MeanProfile, axis: style.TimeAxis) -> str:
     return f"{axis.scale(profile.start):.3g} to {axis.scale(profile.end):.3g} {axis.unit}"
 
 
 def _limit_to_box(recording: Recording, ax: Axes) -> None:
-    nodes = recording.profiles.node_position
-    ax.set_xlim(nodes[0], nodes[-1])
+    # Not to the last node: the grid goes on beyond the end of the shorter side.
+    attributes = recording.attributes
+    ax.set_xlim(-attributes["inside_length"], attributes["thickness"] + attributes["outside_length"])
     style.tidy(ax)
 
 

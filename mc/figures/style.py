@@ -1,7 +1,8 @@
-"""What all figures share: a colour for each ion, the time axis, the membrane's shade, labels at line ends."""
+"""What all figures share: colours, text of the user, the time axis, the membrane's shade, labels at line ends."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,8 +17,11 @@ YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE = "#7F7F7F", "#D9D9D9"
 
 ION_COLOURS = {"K": BLUE, "Na": ORANGE, "Cl": GREEN, "Ca": PURPLE, "A": GREY}
-_OTHER_COLOURS = (VERMILLION, SKY_BLUE, YELLOW, BLACK)
+GHK_COLOUR, GHK_WITH_PUMP_COLOUR = VERMILLION, SKY_BLUE
+# From the "muted" scheme of Tol (2021): an ion of the user's must not look like black, GHK or a known ion.
+_OTHER_COLOURS = ("#882255", "#999933", "#332288", YELLOW)
 PROTEIN_COLOURS = (BLACK, VERMILLION, SKY_BLUE, GREY, PURPLE, GREEN)
+LINE_STYLES = ("-", "--", ":", "-.")
 
 _SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
@@ -53,10 +57,28 @@ def ion_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: ION_COLOURS.get(name) or chosen[name] for name in names}
 
 
+def plain(text: str) -> str:
+    """Return `text` as the user wrote it, for a figure: a "$" in it must not begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def wrapped(text: str, width: int, max_lines: int = 3) -> str:
+    """Return the `plain` text in at most `max_lines` lines of `width` characters, the rest as an ellipsis."""
+    return plain(textwrap.fill(text, width, max_lines=max_lines, placeholder=" …"))
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """Write `title` above the panels in lines as wide as `figure`, smaller if its letters are wide ones."""
+    characters_per_inch = 10
+    text = figure.suptitle(wrapped(title, int(characters_per_inch * figure.get_figwidth())))
+    room = 0.96 * figure.bbox.width
+    text.set_fontsize(float(text.get_fontsize()) * min(1.0, room / max(text.get_window_extent().width, 1.0)))
+
+
 def ion_label(name: str, valence: int) -> str:
-    """Return Ca²⁺ for Ca of valence 2."""
+    """Return Ca²⁺ for Ca of valence 2, as `plain` text."""
     number = "" if abs(valence) == 1 else str(abs(valence))
-    return name + f"{number}{'+' if valence > 0 else '-'}".translate(_SUPERSCRIPTS)
+    return plain(name) + f"{number}{'+' if valence > 0 else '-'}".translate(_SUPERSCRIPTS)
 
 
 def new_figure(width: float, height: float) -> Figure:

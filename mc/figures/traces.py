@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,9 @@ from mc.analysis.potential import ghk_series, reversal_potentials
 from mc.comparison import PotentialComparison, compare_potential
 from mc.figures import style
 from mc.recording.recording import Recording
+
+LEGEND_WIDTH = 26
+"""Characters in a line of a legend beside the axes: a longer name must not take their room."""
 
 
 def plot_membrane_potential(
@@ -39,13 +42,13 @@ def plot_membrane_potential(
     ax.plot(time, measured, color=style.BLACK, linewidth=0.7, label="simulated")
     ax.plot(span, [mean.mean] * 2, color=style.BLACK, linewidth=1.8, label=_mean_label(comparison))
     if np.isfinite(ghk).any():
-        ax.plot(time, ghk, color=style.VERMILLION, linewidth=1.2, label="GHK of the same moment")
+        ax.plot(time, ghk, color=style.GHK_COLOUR, linewidth=1.2, label="GHK of the same moment")
     if recording.pumps and np.isfinite(ghk).any():
         with_pump = ghk_series(recording, comparison.pump_current)
         ax.plot(
             time,
             with_pump,
-            color=style.SKY_BLUE,
+            color=style.GHK_WITH_PUMP_COLOUR,
             linewidth=1.2,
             linestyle="--",
             label="GHK with pump current",
@@ -75,7 +78,7 @@ def _draw_charging(recording: Recording, ax: Axes, comparison: PotentialComparis
     time = axis.scale(recording.time[shown])
     inset = ax.inset_axes((0.09, 0.44, 0.3, 0.36))
     inset.plot(time, recording["membrane_potential"][shown], color=style.BLACK, linewidth=1.0)
-    inset.plot(time, ghk_series(recording)[shown], color=style.VERMILLION, linewidth=1.2)
+    inset.plot(time, ghk_series(recording)[shown], color=style.GHK_COLOUR, linewidth=1.2)
     inset.set_xlim(0, time[-1])
     inset.set_xlabel(axis.label, fontsize=8, labelpad=1)
     inset.set_title("charging", fontsize=8, loc="left", pad=2)
@@ -84,21 +87,23 @@ def _draw_charging(recording: Recording, ax: Axes, comparison: PotentialComparis
 
 
 def plot_open_channels(recording: Recording, ax: Axes | None = None) -> Axes:
-    """Draw the open fraction of each channel type."""
+    """Draw the open fraction of each channel type in the colour of the ion that passes it best.
+
+    Types that share their ion are told apart by the style of their lines.
+    """
     ax = style.own_axes(ax, height=2.5)
     axis = style.time_axis(recording.time[-1])
-    for channel, n_open, colour in zip(
-        recording.channels,
-        open_channels(recording).values(),
-        _protein_colours(recording.channels),
-        strict=False,
-    ):
+    colours = style.ion_colours(recording.species_names)
+    ions = [max(channel.permeability, key=channel.permeability.__getitem__) for channel in recording.channels]
+    n_open = open_channels(recording)
+    for channel, ion, line_style in zip(recording.channels, ions, _line_styles(ions), strict=True):
         ax.plot(
             axis.scale(recording.time),
-            100 * n_open / channel.count,
-            color=colour,
+            100 * n_open[channel.name] / channel.count,
+            color=colours[ion],
+            linestyle=line_style,
             linewidth=1,
-            label=f"{channel.name} (of {channel.count})",
+            label=style.wrapped(f"{channel.name} (of {channel.count})", LEGEND_WIDTH),
         )
     ax.set_ylim(0, 105)
     ax.set_ylabel("open channels (%)")
@@ -132,12 +137,19 @@ def plot_pump_cycles(recording: Recording, ax: Axes | None = None) -> Axes:
     """Draw how many cycles the pumps of each type have made."""
     ax = style.own_axes(ax, height=2.5)
     axis = style.time_axis(recording.time[-1])
-    for pump, cycles, colour in zip(
-        recording.pumps, pump_cycles(recording).values(), _protein_colours(recording.pumps), strict=False
-    ):
+    line_styles = _line_styles(["any"] * len(recording.pumps))
+    for pump, line_style in zip(recording.pumps, line_styles, strict=True):
+        cycles = pump_cycles(recording)[pump.name]
         faster = f", {pump.acceleration:g}× faster\nthan in life" if pump.acceleration != 1 else ""
-        label = f"{pump.name}: {cycles[-1]:.0f}\n({pump.count} pumps{faster})"
-        ax.plot(axis.scale(recording.time), cycles, color=colour, label=label, drawstyle="steps-post")
+        name = style.wrapped(f"{pump.name}: {cycles[-1]:.0f}", LEGEND_WIDTH)
+        ax.plot(
+            axis.scale(recording.time),
+            cycles,
+            color=style.BLACK,
+            linestyle=line_style,
+            label=f"{name}\n({pump.count} pumps{faster})",
+            drawstyle="steps-post",
+        )
     ax.set_ylim(bottom=0)
     ax.set_ylabel("pump cycles")
     _finish_counts(recording, ax)
@@ -160,7 +172,7 @@ def figure_of_traces(recording: Recording, comparison: PotentialComparison | Non
     for ax in rows[:-1]:
         ax.set_xlabel("")
     figure.align_ylabels(rows)
-    figure.suptitle(recording.title)
+    style.set_title(figure, recording.title)
     return figure
 
 
@@ -216,8 +228,11 @@ def _draw_nernst_lines(recording: Recording, ax: Axes, potentials: dict[str, flo
     style.label_line_ends(ax, labels)
 
 
-def _protein_colours(proteins: tuple) -> list[str]:
-    return [style.PROTEIN_COLOURS[i % len(style.PROTEIN_COLOURS)] for i in range(len(proteins))]
+def _line_styles(groups: Sequence[str]) -> list[str]:
+    """Return a line style for each member of `groups`: solid for the first of a group, others for the next."""
+    return [
+        style.LINE_STYLES[groups[:i].count(group) % len(style.LINE_STYLES)] for i, group in enumerate(groups)
+    ]
 
 
 def _finish_counts(recording: Recording, ax: Axes) -> None:

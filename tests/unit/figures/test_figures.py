@@ -12,6 +12,7 @@ from mc.comparison import compare_potential
 from mc.errors import RecordingError
 from mc.figures import distributions, style, traces
 from mc.figures.report import make_figures
+from mc.recording.layout import ChannelDescription, PumpDescription
 from mc.recording.recorder import Recorder
 from mc.recording.recording import Recording
 
@@ -25,6 +26,22 @@ def line(ax, label):
     """Return the data (x, y) of the line whose label begins with `label`."""
     [found] = [one for one in ax.lines if one.get_label().startswith(label)]
     return found.get_data()
+
+
+def line_style(ax, label):
+    """Return the colour and style of the line whose label begins with `label`."""
+    [found] = [one for one in ax.lines if one.get_label().startswith(label)]
+    return found.get_color(), found.get_linestyle()
+
+
+def write_steady_run(folder, **changes):
+    """Write a run of 50 records with a potential near 10 mV, all else 10, and no profile."""
+    with Recorder(folder / "run.h5", describe_synthetic_run(**changes)) as recorder:
+        for i in range(50):
+            values = np.full(len(recorder.columns), 10.0)
+            values[0] += i % 3
+            recorder.record_series(i, i * 10.0, values)
+    return Recording(folder)
 
 
 def test_the_membrane_potential_stands_beside_its_predictions(recording):
@@ -69,6 +86,46 @@ def test_channels_and_pumps_are_drawn(recording):
     assert "10000× faster" in pumps.lines[0].get_label()
 
 
+def test_channels_have_the_colour_of_their_ion_and_pumps_are_black(recording):
+    channels = traces.plot_open_channels(recording)
+    assert line_style(channels, "K leak") == (style.ION_COLOURS["K"], "-")
+    assert line_style(channels, "Na leak") == (style.ION_COLOURS["Na"], "-")
+    assert traces.plot_pump_cycles(recording).lines[0].get_color() == style.BLACK
+
+
+def test_channels_of_one_ion_are_told_apart_by_their_lines(tmp_path):
+    channels = tuple(
+        ChannelDescription(name, 1, ("open",), permeability)
+        for name, permeability in [
+            ("leak", {"Na": 0.001, "K": 0.03}),
+            ("cation", {"Na": 0.02, "K": 0.01}),
+            ("slow", {"K": 0.02}),
+        ]
+    )
+    ax = traces.plot_open_channels(write_steady_run(tmp_path, channels=channels, pumps=()))
+    assert [line_style(ax, one.name) for one in channels] == [
+        (style.ION_COLOURS["K"], "-"),
+        (style.ION_COLOURS["Na"], "-"),
+        (style.ION_COLOURS["K"], "--"),
+    ]
+
+
+def test_names_with_dollars_are_drawn_as_they_are_written(tmp_path):
+    run = write_steady_run(
+        tmp_path,
+        title="$\\frac{1$",
+        channels=(ChannelDescription("a$_b$", 1, ("open",), {"K": 0.03}),),
+        pumps=(PumpDescription("$\\pump$", 1, 1.0, {"Na": 3}, {"K": 2}),),
+    )
+    figure = traces.figure_of_traces(run)
+    figure.canvas.draw()
+    texts = [figure.texts[0], *(text for ax in figure.axes for text in ax.get_legend().get_texts())]
+    drawn = [text._preprocess_math(text.get_text()) for text in texts]
+    assert ("$\\frac{1$", False) in drawn
+    assert ("a$_b$ (of 1)", False) in drawn
+    assert ("$\\pump$: 10\n(1 pumps)", False) in drawn
+
+
 def test_the_panels_of_traces_share_their_time_axis(recording):
     figure = traces.figure_of_traces(recording)
     assert len(figure.axes) == 4
@@ -84,6 +141,10 @@ def test_a_kymograph_leaves_the_membrane_free_and_has_a_bar(recording):
     assert inside.norm.vmin < 5 < 140 < inside.norm.vmax < 200
     bar = ax.figure.axes[1]
     assert bar.get_ylabel() == "K⁺ (mM)"
+    ticks = bar.get_yticks()
+    assert (ticks[0], ticks[-1]) == (inside.norm.vmin, inside.norm.vmax)
+    assert [float(tick.get_text()) for tick in bar.get_yticklabels()] == list(ticks)
+    assert len(ticks) >= 3
 
 
 def test_profiles_keep_the_colour_of_each_ion(recording):
@@ -109,6 +170,23 @@ def test_the_close_up_shows_the_double_layers(recording):
     assert potassium_inside[-1] < 0.99
     assert sodium_outside[0] > 1.01
     assert style.PURPLE not in by_colour or len(by_colour[style.PURPLE]) == 1
+
+
+def test_a_close_up_without_a_curve_is_left_out(recording, monkeypatch):
+    assert len(distributions.figure_of_concentrations(recording).axes) == 3
+    last = distributions.first_and_last_profile(recording)[1]
+    known = distributions._double_layers
+    monkeypatch.setattr(
+        distributions,
+        "_double_layers",
+        lambda recording, profile, near: known(recording, profile, near) if profile.end == last.end else [],
+    )
+    whole, close_up = distributions.figure_of_concentrations(recording).axes
+    assert whole.get_title().startswith("whole box")
+    assert close_up.get_title() == f"double layers, {last.start / 1000:.3g} to {last.end / 1000:.3g} µs"
+    assert close_up.get_ylabel() == "concentration / bulk of its side"
+    monkeypatch.setattr(distributions, "_double_layers", lambda *_: [])
+    assert len(distributions.figure_of_concentrations(recording).axes) == 1
 
 
 def test_the_potential_is_drawn_at_start_and_end(recording):
@@ -142,10 +220,7 @@ def test_all_figures_are_written(recording, tmp_path):
 
 @pytest.mark.parametrize(("file_format", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
 def test_a_run_without_proteins_and_profiles_is_drawn(tmp_path, file_format, start):
-    with Recorder(tmp_path / "run.h5", describe_synthetic_run(channels=(), pumps=())) as recorder:
-        for i in range(50):
-            recorder.record_series(i, i * 10.0, np.full(len(recorder.columns), 10.0 + i % 3))
-    [path] = make_figures(Recording(tmp_path), tmp_path, file_format)
+    [path] = make_figures(write_steady_run(tmp_path, channels=(), pumps=()), tmp_path, file_format)
     assert path.name == f"membrane_potential.{file_format}"
     assert path.read_bytes().startswith(start)
 

@@ -15,6 +15,35 @@ def test_an_ion_has_one_colour_in_every_run():
     assert len(set(among_others.values())) == 4
 
 
+def test_no_ion_looks_like_the_simulated_potential_or_its_prediction():
+    colours = style.ion_colours(["K", "Na", "Cl", "Ca", "A", "Mg", "Rb", "Li", "F"])
+    assert len(set(colours.values())) == 9
+    reserved = {style.BLACK, style.GHK_COLOUR, style.GHK_WITH_PUMP_COLOUR}
+    assert not reserved & set(colours.values())
+
+
+@pytest.mark.parametrize("title", ["$\\frac{1$", "a$_b$", "\\$", "short"])
+def test_text_of_the_user_is_drawn_as_it_is_written(title):
+    figure = style.new_figure(6, 2)
+    style.set_title(figure, title)
+    [text] = [one for one in figure.texts if one.get_text()]
+    figure.canvas.draw()
+    assert text._preprocess_math(text.get_text()) == (title, False)
+
+
+@pytest.mark.parametrize("title", ["a long title of many words " * 6, "W" * 200, "WIDE WORDS " * 12])
+def test_a_long_title_stays_in_its_figure(title):
+    figure = style.new_figure(6, 3)
+    figure.add_subplot()
+    style.set_title(figure, title)
+    figure.canvas.draw()
+    [text] = figure.texts
+    box = text.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert 2 <= text.get_text().count("\n") + 1 <= 3
+
+
 @pytest.mark.parametrize(
     ("name", "valence", "label"), [("Na", 1, "Na⁺"), ("Ca", 2, "Ca²⁺"), ("Cl", -1, "Cl⁻"), ("X", -3, "X³⁻")]
 )
