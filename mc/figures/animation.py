@@ -400,7 +400,7 @@ class MovingPicture:
         self.figure.text(
             _LEFT / _CANVAS_WIDTH,
             1 - 0.2 / self.figure.get_figheight(),
-            recording.title,
+            style.plain(recording.title),
             va="center",
             fontsize=11,
             weight="bold",
@@ -487,7 +487,7 @@ class MovingPicture:
         counts = np.bincount(types, minlength=len(self._recording.channels))
         return [
             *(
-                Patch(color=colour, label=f"{channel.name}  {shown} of {channel.count}")
+                Patch(color=colour, label=f"{style.plain(channel.name)}  {shown} of {channel.count}")
                 for channel, colour, shown in zip(
                     self._recording.channels, self._channel_colours(), counts, strict=True
                 )

@@ -210,7 +210,7 @@ def figure_of_maps(recording: Recording) -> Figure:
     for ax in axes:
         ax.legend().remove()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=9, frameon=False)
-    figure.suptitle(f"{recording.title}: cytoplasm below the membrane, outside above it")
+    style.set_title(figure, f"{recording.title}: cytoplasm below the membrane, outside above it")
     return figure
 
 
@@ -357,7 +357,7 @@ def figure_of_ions(recording: Recording) -> Figure:
     """Return the ions at the last recorded moment; raises RecordingError as `plot_scatter` does."""
     figure = style.new_figure(10.0, _map_height(recording, 9.0) + 0.3)
     plot_scatter(recording, figure.add_subplot())
-    figure.suptitle(f"{recording.title}: cytoplasm below the membrane, outside above it")
+    style.set_title(figure, f"{recording.title}: cytoplasm below the membrane, outside above it")
     return figure
 
 
@@ -520,14 +520,18 @@ def _finish_map(recording: Recording, ax: Axes, title: str) -> None:
 
 
 def _mark_sites(recording: Recording, ax: Axes) -> None:
-    """Draw channels as circles and pumps as diamonds within the membrane, each type in its colour."""
+    """Draw channels as circles in the colour of the ion that they pass best, and pumps as black diamonds."""
+    colours = style.ion_colours(recording.species_names)
     kinds: tuple[tuple[Sequence[ChannelDescription | PumpDescription], np.ndarray, str], ...] = (
         (recording.channels, recording.channel_y, "o"),
         (recording.pumps, recording.pump_y, "D"),
     )
     for proteins, places, marker in kinds:
         first = 0
-        for i, protein in enumerate(proteins):
+        for protein in proteins:
+            colour = style.BLACK
+            if isinstance(protein, ChannelDescription):
+                colour = colours[max(protein.permeability, key=protein.permeability.__getitem__)]
             y = places[first : first + protein.count]
             first += protein.count
             ax.scatter(
@@ -536,11 +540,11 @@ def _mark_sites(recording: Recording, ax: Axes) -> None:
                 # Many of a kind are small, that they stay apart.
                 s=30 if protein.count <= 10 else 12,
                 marker=marker,
-                color=style.PROTEIN_COLOURS[i % len(style.PROTEIN_COLOURS)],
+                color=colour,
                 edgecolors="white",
                 linewidths=0.4,
                 zorder=3,
-                label=protein.name,
+                label=style.plain(protein.name),
             )
 
 
