@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 FORMAT = "ionmc"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 COMPLETED = "completed"
 """The stop reason of a run that reached its last step; any other one is the reason of an early end."""
