@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from mc.constants import ZERO_CELSIUS
 from mc.errors import McError
 
 
@@ -63,6 +64,9 @@ _NOT_FINITE = re.compile(r"\s*[-+]?(nan|inf|infinity)\b.*", re.IGNORECASE | re.D
 # One-digit exponents and no numbers besides: a tower of exponents would keep pint's parser busy for ever.
 _UNIT = re.compile(r"(?:[A-Za-zµμΩÅ°_ */().]|(?:\^|\*\*)\s*-?[1-9](?![0-9])(?!\s*\)*\s*(?:\^|\*\*)))+")
 _SUPERSCRIPTS = str.maketrans({"²": "^2", "³": "^3", "·": "*", "−": "-"})
+_BARE_EXPONENT = re.compile(r"(?<=[A-Za-zµμΩÅ])(-?[1-9])(?![0-9])")
+"""As in nm3/ns, where nm^3/ns is meant."""
+
 _LONGEST_UNIT = 60
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
@@ -79,7 +83,7 @@ def _registry() -> Any:
 @cache
 def _parse_unit(unit: str) -> Any:
     """Return pint's unit for `unit`, or None where pint does not understand it."""
-    text = unit.translate(_SUPERSCRIPTS).strip()
+    text = _BARE_EXPONENT.sub(r"^\1", unit.translate(_SUPERSCRIPTS).strip())
     text = re.sub(r"^1?\s*/", "", text) if (inverse := re.match(r"1?\s*/", text)) else text
     if len(text) > _LONGEST_UNIT or not _UNIT.fullmatch(text):
         return None
@@ -105,20 +109,20 @@ def _name_dimension(unit: Any) -> str:
     return f"dimensions {unit.dimensionality}"
 
 
-def parse_quantity(text: object, dimension: str) -> float:
+def parse_quantity(text: object, dimension: str, example: str | None = None) -> float:
     """Return the quantity `text`, for example "140 mM", as a float in the internal unit of `dimension`.
 
-    `dimension` is a key of DIMENSIONS. Raises QuantityError for a bare number, an unknown unit, another
-    dimension, or a number that is not finite.
+    `dimension` is a key of DIMENSIONS; `example` stands in messages instead of the dimension's own. Raises
+    QuantityError for a bare number, an unknown unit, another dimension, or a number that is not finite.
     """
     wanted = DIMENSIONS[dimension]
-    expected = f'expected {wanted.phrase} such as "{wanted.example}"'
-    unit_example = wanted.example.split(maxsplit=1)[1]
+    example = example or wanted.example
+    expected = f'expected {wanted.phrase} such as "{example}"'
     if isinstance(text, float) and not math.isfinite(text):
         raise QuantityError(f"{expected}, found {text}, which is not a finite number")
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         raise QuantityError(
-            f'{expected}, found the bare number {text}; write its unit too: "{text} {unit_example}"'
+            f"{expected}, found the bare number {text}; write its unit too: {_with_unit(text, example)}"
         )
     if not isinstance(text, str):
         raise QuantityError(f"{expected}, found {_describe(text)}")
@@ -130,13 +134,15 @@ def parse_quantity(text: object, dimension: str) -> float:
     number = float(match["number"].replace("_", ""))
     if not match["unit"]:
         raise QuantityError(
-            f'{expected}, found "{text}" without a unit; write "{text.strip()} {unit_example}"'
+            f'{expected}, found "{text}" without a unit; write {_with_unit(text.strip(), example)}'
         )
     unit = _parse_unit(match["unit"])
     if unit is None:
         raise QuantityError(f'{expected}, found "{text}": "{match["unit"]}" is not a unit')
     if unit.dimensionality != _dimensionality(wanted.internal_unit):
-        raise QuantityError(f'{expected}, found "{text}" ({_name_dimension(unit)})')
+        is_celsius = dimension == "temperature" and match["unit"] == "C"
+        remedy = f"; write {_with_unit(match['number'], example)}" if is_celsius else ""
+        raise QuantityError(f'{expected}, found "{text}" ({_name_dimension(unit)}){remedy}')
     value = float(_registry().Quantity(number, unit).to(wanted.internal_unit).magnitude)
     if not math.isfinite(value):
         raise QuantityError(f'{expected}, found "{text}", which is not a finite number')
@@ -144,6 +150,17 @@ def parse_quantity(text: object, dimension: str) -> float:
         raise QuantityError(f'{expected}, found "{text}", which is beyond all measure')
     # Nobody writes more than 15 digits: without this, 1 um^2 would be 999999.9999999999 nm2.
     return float(f"{value:.15g}")
+
+
+def _with_unit(number: float | str, example: str) -> str:
+    """Return what may have been meant by a number without a unit: the unit of the example, quoted."""
+    unit = example.split(maxsplit=1)[1]
+    if unit == "degC":
+        value = float(str(number).replace("_", ""))
+        if 150 < value < 1000:
+            return f'"{number} K" or "{value - ZERO_CELSIUS:.0f} degC"'
+        return f'"{number} degC" or "{value + ZERO_CELSIUS:g} K"'
+    return f'"{number} {unit}"'
 
 
 def _describe(value: object) -> str:

@@ -133,6 +133,11 @@ def nernst(
     inside, outside = _for_ion(ion, inside, "--inside"), _for_ion(ion, outside, "--outside")
     names = list(inside | outside)
     _check_state(names, inside, outside, temperature)
+    for name in names:
+        if inside[name] == 0.0 and outside[name] == 0.0:
+            raise click.UsageError(
+                f"{name} is on neither side, so it has no equilibrium; give --inside or --outside more than 0 mM"
+            )
     valences = _valences(names, _for_ion(ion, valence, "--valence"))
 
     from mc import theory
@@ -188,6 +193,10 @@ def ghk(
     names = list(inside | outside)
     _check_state(names, inside, outside, temperature)
     _check_permeability(names, permeability)
+    if not any(value and (inside[name] or outside[name]) for name, value in permeability.items()):
+        raise click.UsageError(
+            "no ion that passes is on either side, so there is no potential; give more than 0 mM"
+        )
     valences = _valences(names, valence)
 
     from mc import theory

@@ -5,9 +5,10 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from mc.errors import ScenarioError
 from mc.scenario.schema import FaultList, Scenario, ScenarioSource, nearest_key_hint
@@ -292,6 +293,10 @@ _MESSAGES = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "expected {expected}",
+    "too_short": "expected at least {min_length} of them",
+    "too_long": "expected at most {max_length} of them",
+    "string_too_short": "expected text of at least {min_length} character",
+    "string_too_long": "expected text of at most {max_length} characters",
 }
 
 
@@ -304,7 +309,7 @@ def _describe_faults(
     meant = set()
     for path, message, kind in found:
         if kind == "unknown" and (match := re.search(r'did you mean "(.+)"\?$', message)):
-            meant.add((*path[:-1], match[1]))
+            meant |= {(*path[:-1], match[1]), tuple(match[1].split("."))}
     lines = []
     for path, message, kind in found:
         if kind == "missing" and path in meant:
@@ -329,6 +334,8 @@ def _flatten(error: ValidationError) -> Iterator[tuple[KeyPath, str, str]]:
             yield path, _unknown_key_message(path), "unknown"
         elif detail["type"] == "missing":
             yield path, _missing_key_message(path), "missing"
+        elif len(path) == 1 and (swapped := _swapped_brackets_message(path[0], detail)):
+            yield path, swapped, "wrong"
         elif detail["type"] in _MESSAGES:
             expected = _MESSAGES[detail["type"]].format(**detail.get("ctx", {}))
             yield path, f"{expected}, found {_show(detail['input'])}", "wrong"
@@ -340,20 +347,38 @@ def _flatten(error: ValidationError) -> Iterator[tuple[KeyPath, str, str]]:
 
 
 def _unknown_key_message(path: KeyPath) -> str:
-    valid = _model_at(path[:-1]).model_fields
-    return f"unknown key; allowed are {', '.join(valid)}{nearest_key_hint(str(path[-1]), valid)}"
+    model, key = _model_at(path[:-1]), str(path[-1])
+    tables = [*_tables(model), *_tables(Scenario)]
+    places = [f"{name}.{key}" for name, table in tables if key in table.model_fields]
+    hint = f'; did you mean "{places[0]}"?' if places else nearest_key_hint(key, model.model_fields)
+    return f"unknown key; allowed are {', '.join(model.model_fields)}{hint}"
+
+
+def _tables(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield name and model of the tables in a model, arrays and collections of tables left out."""
+    for name, field in model.model_fields.items():
+        table = find_model(field.annotation)
+        if table is not None and get_origin(field.annotation) not in (tuple, dict):
+            yield name, table
+
+
+def _swapped_brackets_message(key: str | int, detail: ErrorDetails) -> str | None:
+    """Return what to write where [table] stands for [[table]] or the reverse; None where neither does."""
+    if detail["type"] == "tuple_type" and isinstance(detail["input"], dict):
+        return f"found one table; write [[{key}]] in double brackets, for there may be several"
+    if detail["type"] == "model_type" and isinstance(detail["input"], list):
+        return f"found an array; write [{key}] in single brackets, for there is one"
+    return None
 
 
 def _missing_key_message(path: KeyPath) -> str:
     field = _model_at(path[:-1]).model_fields[str(path[-1])]
-    is_table = _find_model(field.annotation) is not None or str(field.annotation).startswith("dict")
+    is_table = find_model(field.annotation) is not None or str(field.annotation).startswith("dict")
     if is_table and len(path) == 1:
         return f"missing; a table [{path[-1]}] is needed. {field.description}"
     if not field.examples or is_table:
         return f"missing. {field.description}"
-    example = field.examples[0]
-    written = f'"{example}"' if isinstance(example, str) else example
-    return f"missing; write e.g. {path[-1]} = {written}"
+    return f"missing; write e.g. {path[-1]} = {write_value(field.examples[0])}"
 
 
 def _model_at(path: KeyPath) -> type[BaseModel]:
@@ -361,14 +386,15 @@ def _model_at(path: KeyPath) -> type[BaseModel]:
     model: type[BaseModel] = Scenario
     for part in path:
         if part in model.model_fields:
-            model = _find_model(model.model_fields[str(part)].annotation) or model
+            model = find_model(model.model_fields[str(part)].annotation) or model
     return model
 
 
-def _find_model(annotation: Any) -> type[BaseModel] | None:
+def find_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model within a type such as `tuple[Channel, ...]`, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((model for part in get_args(annotation) if (model := _find_model(part))), None)
+    return next((model for part in get_args(annotation) if (model := find_model(part))), None)
 
 
 def _join(path: KeyPath, data: Any = None) -> str:
@@ -385,6 +411,24 @@ def _join(path: KeyPath, data: Any = None) -> str:
     return ".".join(parts)
 
 
+def write_value(value: object) -> str:
+    """Write an example or a default as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        entries = (f"{_write_key(key)} = {write_value(entry)}" for key, entry in value.items())
+        return f"{{ {', '.join(entries)} }}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(write_value(entry) for entry in value)}]"
+    return str(value)
+
+
+def _write_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+
+
 def _show(value: object) -> str:
     """Show a found value briefly, as TOML would."""
     if isinstance(value, bool):
@@ -392,6 +436,6 @@ def _show(value: object) -> str:
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, (list, tuple)):
-        return "an array"
+        return "an array" if value else "an empty array"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -74,17 +74,23 @@ def _is_internal(info: ValidationInfo) -> bool:
 
 
 def _read_quantity(
-    value: object, info: ValidationInfo, dimension: str, check: Callable[[float, object], float]
+    value: object,
+    info: ValidationInfo,
+    dimension: str,
+    check: Callable[[float, object], float],
+    example: str | None = None,
 ) -> float:
     """Return a quantity in internal units; bare numbers pass only in a scenario in internal units."""
     if _is_internal(info) and isinstance(value, (int, float)):
         return check(float(value), value)
-    return check(parse_quantity(value, dimension), value)
+    return check(parse_quantity(value, dimension, example), value)
 
 
-def _quantity_reader(dimension: str, check: Callable[[float, object], float]) -> BeforeValidator:
+def _quantity_reader(
+    dimension: str, check: Callable[[float, object], float], example: str | None = None
+) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> float:
-        return _read_quantity(value, info, dimension, check)
+        return _read_quantity(value, info, dimension, check, example)
 
     return BeforeValidator(read)
 
@@ -147,7 +153,9 @@ PlacementRule = Annotated[
 ]
 Area = Annotated[float, _quantity_reader("area", _positive)]
 Time = Annotated[float, _quantity_reader("time", _positive)]
+RecordInterval = Annotated[float, _quantity_reader("time", _positive, "20 ns")]
 Rate = Annotated[float, _quantity_reader("rate", _not_negative)]
+Turnover = Annotated[float, _quantity_reader("rate", _not_negative, "100 /s")]
 Concentration = Annotated[float, _quantity_reader("concentration", _not_negative)]
 PositiveConcentration = Annotated[float, _quantity_reader("concentration", _positive)]
 Temperature = Annotated[float, _quantity_reader("temperature", _liquid_water)]
@@ -194,7 +202,9 @@ class SimulationSettings(Model):
         default=BODY_TEMPERATURE, description="Temperature of everything, in K.", examples=["37 degC"]
     )
     seed: Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)] | None = Field(
-        default=None, description="Seed of all random numbers; drawn and recorded when it is not given."
+        default=None,
+        description="Seed of all random numbers; drawn and recorded when it is not given.",
+        examples=[1],
     )
 
     @field_validator("time_step", mode="before")
@@ -204,7 +214,7 @@ class SimulationSettings(Model):
             return value
         if isinstance(value, str) and value.strip().isalpha():
             raise ValueError(f'expected a time such as "0.5 ns", or "auto", found "{value}"')
-        return _read_quantity(value, info, "time", _positive)
+        return _read_quantity(value, info, "time", _positive, "0.5 ns")
 
     @model_validator(mode="after")
     def _step_within_duration(self) -> "SimulationSettings":
@@ -234,19 +244,19 @@ class Geometry(Model):
     width: Length | None = Field(
         default=None,
         validate_default=True,
-        description="In two dimensions: length of the membrane along y, where it is periodic, in nm.",
+        description="Needed in two dimensions: length of the membrane along y, where it is periodic, in nm.",
         examples=["200 nm"],
     )
     depth: Length | None = Field(
         default=None,
         validate_default=True,
-        description="In two dimensions: length of the membrane along the axis that is not tracked, in nm.",
+        description="Needed in two dimensions: length of the membrane along the axis that is not tracked, in nm.",
         examples=["50 nm"],
     )
     area: Area = Field(
         default=_NOT_GIVEN,
         validate_default=True,
-        description="Area of the membrane patch, in nm2; in two dimensions it is width times depth.",
+        description="Needed in one dimension: area of the membrane patch, in nm2; in two it is width times depth.",
         examples=["0.02 um^2"],
     )
     inside_length: Length = Field(description="Depth of the cytoplasm, in nm.", examples=["25 nm"])
@@ -331,7 +341,7 @@ class Membrane(Model):
 
 
 class Species(Model):
-    """A kind of ion."""
+    """A kind of ion beyond K, Na, Cl and Ca, which are known; a table of one of these replaces its values."""
 
     valence: Annotated[int, Field(strict=True, ge=-4, le=4)] = Field(
         description="Charge number, from -4 to 4, not 0.", examples=[2]
@@ -393,8 +403,8 @@ class Protein(Model):
     count: Count = Field(description="Number of proteins of this type in the patch.", examples=[400])
     placement: PlacementRule = Field(
         default=None,
-        description='In two dimensions: "random" (the default), "even" or the position of each along y, in nm.',
-        examples=["even"],
+        description='In two dimensions: "random" (the default), "even" or the position of each along y.',
+        examples=["even", ["10 nm", "52 nm"]],
     )
     cluster: Cluster | None = Field(
         default=None, description="In two dimensions: where they stand; by default along the whole width."
@@ -404,15 +414,21 @@ class Protein(Model):
 class Gating(Model):
     """Opening and closing of one channel, a continuous-time Markov chain with constant rates."""
 
-    states: tuple[Name, ...] = Field(description="Names of the states.", min_length=1, max_length=64)
-    open: tuple[str, ...] = Field(description="The states in which the channel conducts.", min_length=1)
+    states: tuple[Name, ...] = Field(
+        description="Names of the states.", min_length=1, max_length=64, examples=[["closed", "open"]]
+    )
+    open: tuple[str, ...] = Field(
+        description="The states in which the channel conducts.", min_length=1, examples=[["open"]]
+    )
     rates: dict[str, Rate] = Field(
         default_factory=dict,
         description='Rates of the transitions, in 1/ns, by "from->to".',
-        examples=["2 /us"],
+        examples=[{"closed->open": "4 /us", "open->closed": "1 /us"}],
     )
     initial: str | None = Field(
-        default=None, description="State at the start; drawn from the stationary distribution when not given."
+        default=None,
+        description="State at the start; drawn from the stationary distribution when not given.",
+        examples=["closed"],
     )
 
     @field_validator("rates")
@@ -507,12 +523,16 @@ class Gating(Model):
 
 
 class Channel(Protein):
-    """A type of channel: how many there are, what passes, how they open and close."""
+    """A type of channel: how many there are, what passes, how they open and close.
+
+    What passes is said in one of two ways: by `permeability`, or by `conductance`, `concentration` and `selectivity`
+    together.
+    """
 
     permeability: dict[SpeciesName, Permeability] = Field(
         default_factory=dict,
         description="Permeability of one open channel for each species, in nm3/ns.",
-        examples=["0.037 nm^3/ns"],
+        examples=[{"K": "0.037 nm^3/ns", "Na": "0.0004 nm^3/ns"}],
     )
     conductance: Conductance | None = Field(
         default=None,
@@ -526,7 +546,7 @@ class Channel(Protein):
     selectivity: dict[SpeciesName, PlainNumber] = Field(
         default_factory=dict,
         description="Relative permeabilities that go with the conductance.",
-        examples=[1.0],
+        examples=[{"K": 1.0, "Na": 0.02}],
     )
     pore: Pore = Field(default_factory=Pore, description="The pore's inside.")
     gating: Gating | None = Field(
@@ -562,22 +582,33 @@ _ALTERNATIVE = "conductance, concentration and selectivity together"
 
 
 class Pump(Protein):
-    """A type of pump; without any stoichiometry the Na/K-ATPase: 3 Na out, 2 K in."""
+    """A type of pump: how many there are, what a cycle moves, how fast they turn.
 
-    turnover: Rate = Field(description="Cycles per time at saturation, in 1/ns.", examples=["100 /s"])
+    Without `outward` and `inward` it is the Na/K-ATPase, 3 Na out and 2 K in, with half saturation at 10 mM of Na and
+    1.5 mM of K. Otherwise every species that a cycle moves needs a `half_saturation`.
+    """
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
+    turnover: Turnover = Field(description="Cycles per time at saturation, in 1/ns.", examples=["100 /s"])
     acceleration: PlainNumber = Field(
-        default=1.0, description="Factor on the turnover, for pumps that must act within microseconds."
+        default=1.0,
+        description="Factor on the turnover, for pumps that must act within microseconds.",
+        examples=[1e4],
     )
     outward: Stoichiometry = Field(
-        default_factory=dict, description="Ions of each species moved out in a cycle."
+        default_factory=dict,
+        description="Ions of each species moved out in a cycle.",
+        examples=[{"Na": 3}],
     )
     inward: Stoichiometry = Field(
-        default_factory=dict, description="Ions of each species moved in in a cycle."
+        default_factory=dict,
+        description="Ions of each species moved in in a cycle.",
+        examples=[{"K": 2}],
     )
     half_saturation: dict[SpeciesName, PositiveConcentration] = Field(
         default_factory=dict,
         description="Concentration of half saturation of each species, in mM, on the side it is taken from.",
-        examples=["10 mM"],
+        examples=[{"Na": "10 mM", "K": "1.5 mM"}],
     )
 
     @model_validator(mode="before")
@@ -614,17 +645,17 @@ class Pump(Protein):
 class RecordingSettings(Model):
     """How often what is written; intervals are rounded to whole steps."""
 
-    interval: Time = Field(
+    interval: RecordInterval = Field(
         default=_NOT_GIVEN,
         description="Time between records, in ns; by default a thousandth of the duration.",
         examples=["20 ns"],
     )
-    profile_interval: Time = Field(
+    profile_interval: RecordInterval = Field(
         default=_NOT_GIVEN,
         description="Time over which a profile is averaged, in ns; by default a 200th of the duration.",
         examples=["100 ns"],
     )
-    positions_interval: Time = Field(
+    positions_interval: RecordInterval = Field(
         default=_NOT_GIVEN,
         description="Time between records of positions, in ns; by default a 20th of the duration.",
         examples=["1 us"],
@@ -693,10 +724,11 @@ class Scenario(Model):
         default_factory=dict, validate_default=True, description="Ions beyond K, Na, Cl and Ca."
     )
     inside: dict[SpeciesName, Concentration] = Field(
-        description="Concentrations in the cytoplasm, in mM.", examples=["140 mM"]
+        description="Concentrations in the cytoplasm, in mM.", examples=[{"K": "140 mM", "Na": "12 mM"}]
     )
     outside: dict[SpeciesName, Concentration] = Field(
-        description="Concentrations in the extracellular bath, in mM.", examples=["5 mM"]
+        description="Concentrations in the extracellular bath, in mM.",
+        examples=[{"K": "5 mM", "Na": "145 mM"}],
     )
     channels: tuple[Channel, ...] = Field(default=(), description="Types of channels.")
     pumps: tuple[Pump, ...] = Field(default=(), description="Types of pumps.")

@@ -108,6 +108,36 @@ CHANGES = {
         '"closd->open" = "4 /us"',
         ["gating.rates", '"closd" is not a state', 'did you mean "closed"?'],
     ),
+    "no open state": (
+        'open = ["open"]',
+        "open = []",
+        ['channels."K leak".gating.open: expected at least 1 of them, found an empty array'],
+    ),
+    "a bare turnover": (
+        'turnover = "100 /s"',
+        "turnover = 100",
+        ['pumps."Na/K-ATPase".turnover: expected a rate', 'write its unit too: "100 /s"'],
+    ),
+    "a bare temperature": (
+        'temperature = "37 degC"',
+        "temperature = 310",
+        ["simulation.temperature: expected a temperature", 'write its unit too: "310 K" or "37 degC"'],
+    ),
+    "a temperature in coulombs": (
+        'temperature = "37 degC"',
+        'temperature = "37 C"',
+        ["simulation.temperature:", '(a charge); write "37 degC"'],
+    ),
+    "a key at the top that belongs in a table": (
+        "[simulation]\n",
+        'duration = "20 us"\n[simulation]\n',
+        ["duration: unknown key", 'did you mean "simulation.duration"?'],
+    ),
+    "double brackets around what is there once": (
+        "[membrane]",
+        "[[membrane]]",
+        ["membrane: found an array; write [membrane] in single brackets"],
+    ),
     "records longer than the run": (
         'interval = "20 ns"',
         'interval = "30 us"',
@@ -279,6 +309,16 @@ def test_a_missing_table(tmp_path):
     errors = check(path)
     assert len(errors) == 1
     assert "membrane: missing; a table [membrane] is needed" in errors[0]
+
+
+def test_single_brackets_around_what_may_be_several(tmp_path):
+    path = tmp_path / "wrong.toml"
+    head, pumps = GOOD.split("[[pumps]]")
+    path.write_text(f"{head}[pumps]{pumps}")
+    assert check(path) == [
+        f"error: {path}:{_line('[[pumps]]')}: pumps: found one table; write [[pumps]] in double brackets, "
+        "for there may be several"
+    ]
 
 
 def test_pumps_named_twice(tmp_path):

@@ -29,6 +29,11 @@ from mc.units import DIMENSIONS, QuantityError, parse_quantity
         ("0.71 um^2/ms", "diffusion_coefficient", 0.71),
         ("1e-5 cm^2/s", "diffusion_coefficient", 1.0),
         ("0.037 nm^3/ns", "permeability", 0.037),
+        ("0.037 nm3/ns", "permeability", 0.037),
+        ("0.71 um2/ms", "diffusion_coefficient", 0.71),
+        ("1 uF/cm2", "capacitance", 6.241509074e-5),
+        ("1e-14 cm2", "area", 1.0),
+        ("100 s-1", "rate", 1e-7),
         ("1e-13 cm^3/s", "permeability", 0.1),
         ("-70mV", "potential", -70.0),
         ("+1_000 mV", "potential", 1000.0),
@@ -62,14 +67,19 @@ def test_wrong_dimension_says_what_was_expected_and_found():
         (0.5, "time", 'write its unit too: "0.5 us"'),
         ("140", "concentration", 'write "140 mM"'),
         (10**400, "length", "bare number"),
+        (10**400, "temperature", "bare number"),
+        (310, "temperature", 'write its unit too: "310 K" or "37 degC"'),
+        ("310", "temperature", 'write "310 K" or "37 degC"'),
+        (37, "temperature", 'write its unit too: "37 degC" or "310.15 K"'),
+        ("37 C", "temperature", '(a charge); write "37 degC" or "310.15 K"'),
         ("5 mV/", "potential", '"mV/" is not a unit'),
         ("5 (", "time", '"(" is not a unit'),
         ("5 bananas", "time", '"bananas" is not a unit'),
-        ("1 cm2", "area", '"cm2" is not a unit'),
         ("1,5 nm", "length", "is not a unit"),
         ("5 nm^9^9^9^9", "length", "is not a unit"),
+        ("5 nm9^9^9^9", "length", "is not a unit"),
+        ("5 nm99", "length", "is not a unit"),
         ("5 " + "m*" * 100 + "m", "length", "is not a unit"),
-        ("37 C", "temperature", "(a charge)"),
         ("1 cm/s", "permeability", "(a velocity)"),
         ("5 rad", "length", "(a plain number)"),
         ("twenty us", "time", "does not begin with a number"),
@@ -91,6 +101,14 @@ def test_what_is_no_quantity_is_refused_with_a_reason(text, dimension, fragment)
         parse_quantity(text, dimension)
     assert fragment in str(error.value)
     assert str(error.value).startswith("expected a")
+
+
+def test_an_example_of_the_caller_gives_the_unit_of_the_hint():
+    with pytest.raises(QuantityError) as error:
+        parse_quantity(100, "rate", "100 /s")
+    assert str(error.value) == (
+        'expected a rate such as "100 /s", found the bare number 100; write its unit too: "100 /s"'
+    )
 
 
 def test_importing_the_module_does_not_import_the_units_library():

@@ -118,6 +118,12 @@ def test_later_overrides_win(read):
         ('channels."K laek".count=7', 'did you mean "K leak"?'),
         ("simulation.seed.x=1", "simulation.seed is a value, not a table"),
         ("geometry.aera=1 um^2", 'did you mean "area"?'),
+        ("duration=1us", 'did you mean "simulation.duration"?'),
+        ("channels.0.mouth_depth=0.2 nm", 'did you mean "pore.mouth_depth"?'),
+        ("geometry.thickness=5 nm", 'did you mean "membrane.thickness"?'),
+        ("pumps.0.turnover=100", 'write its unit too: "100 /s"'),
+        ("simulation.time_step=0.5", 'write its unit too: "0.5 ns"'),
+        ("recording.interval=20", 'write its unit too: "20 ns"'),
         ("species.Mg.valence=2", "species.Mg.diffusion_coefficient: missing"),
     ],
 )

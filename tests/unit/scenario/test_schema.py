@@ -111,7 +111,7 @@ def test_a_channel_without_gating_is_open(read):
     [
         ('states=["c","o"], open=["o"], rates={"c->x"="1 /us"}', '"x" is not a state'),
         ('states=["c","o"], open=["oo"], rates={"c->o"="1 /us"}', 'did you mean "o"?'),
-        ('states=["c","o"], open=[], rates={"c->o"="1 /us"}', "at least 1"),
+        ('states=["c","o"], open=[], rates={"c->o"="1 /us"}', "at least 1 of them, found an empty array"),
         ('states=["c","o"], open=["o"], rates={"c->o"="-1 /us"}', "must not be negative"),
         ('states=["c","o"], open=["o"], rates={}', "no transition with a rate above zero"),
         ('states=["c","o"], open=["o"], rates={"c->o"="0 /us"}', "no transition with a rate above zero"),
