@@ -321,6 +321,14 @@ def test_single_brackets_around_what_may_be_several(tmp_path):
     ]
 
 
+def test_single_brackets_twice(tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text(GOOD.replace("[[channels]]", "[channels]"))
+    errors = check(path)
+    assert len(errors) == 1
+    assert "write [[channels]] in double brackets" in errors[0]
+
+
 def test_pumps_named_twice(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text(GOOD + '\n[[pumps]]\nname = "Na/K-ATPase"\ncount = 1\nturnover = "1 /s"\n')
