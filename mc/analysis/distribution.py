@@ -78,7 +78,11 @@ def bin_depth(
     """Return the edges (depths + 1,) and means (depths, times) of bins made of whole neighbouring cells."""
     # The grid is as long on both sides: beyond the end of the shorter one its cells have no width.
     has_width = cell_width > 0
-    position, cell_width, concentration = position[has_width], cell_width[has_width], concentration[:, has_width]
+    position, cell_width, concentration = (
+        position[has_width],
+        cell_width[has_width],
+        concentration[:, has_width],
+    )
     edges = np.append(position - cell_width / 2, position[-1] + cell_width[-1] / 2)
     group = np.floor((position - edges[0]) / depth_bin + 1e-9).astype(int)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
