@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 _WINDOW_FACTOR = 5.0
 """The autocorrelation is summed up to this many correlation times (Sokal 1997)."""
 
-_RELIABLE_SAMPLES = 20
+RELIABLE_SAMPLES = 20
 """With fewer independent samples the standard error itself is uncertain by more than about 20 %."""
 
 
@@ -26,7 +26,7 @@ class Estimate(NamedTuple):
     @property
     def is_reliable(self) -> bool:
         """Whether there are enough independent samples (20) to trust the standard error."""
-        return self.n_effective >= _RELIABLE_SAMPLES
+        return self.n_effective >= RELIABLE_SAMPLES
 
 
 def block_average(series: ArrayLike, least_correlation_samples: float = 1.0) -> Estimate:

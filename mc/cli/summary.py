@@ -7,11 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mc.analysis.statistics import RELIABLE_SAMPLES
 from mc.cli.formatting import show_time
 
 _PLAIN_WIDTH = 120
-_FEWEST_SAMPLES = 20
-"""Independent samples below which a standard error is itself uncertain."""
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -36,7 +35,7 @@ def find_doubts(summary: dict[str, Any]) -> list[str]:
         )
     elif not summary["settled"]:
         doubts.append("the membrane was still charging in the averaged part: run longer")
-    elif summary["independent_samples"] < _FEWEST_SAMPLES:
+    elif summary["independent_samples"] < RELIABLE_SAMPLES:
         doubts.append(
             f"only {summary['independent_samples']:.0f} independent samples: the standard errors are uncertain"
         )

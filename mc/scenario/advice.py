@@ -294,7 +294,7 @@ def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
     if geometry.grid_spacing is not None:
         return geometry.grid_spacing
     lengths = (geometry.inside_length, geometry.outside_length)
-    spacing = max(min(*_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
+    spacing = max(min(*find_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
     return spacing if geometry.dimensions == 1 else max(spacing, _FINEST_GRID_IN_TWO_DIMENSIONS)
 
 
@@ -346,7 +346,7 @@ def advise(scenario: Scenario) -> Advice:
         )
     warnings += _judge_time_step(limits, time_step)
 
-    debye_lengths = _debye_lengths(scenario, composition)
+    debye_lengths = find_debye_lengths(scenario, composition)
     relaxation_times = [
         float(
             theory.dielectric_relaxation_time(
@@ -498,7 +498,8 @@ def _concentrations(scenario: Scenario, composition: Composition) -> tuple[np.nd
     )
 
 
-def _debye_lengths(scenario: Scenario, composition: Composition) -> list[float]:
+def find_debye_lengths(scenario: Scenario, composition: Composition) -> list[float]:
+    """Return the Debye length in nm of the counted ions, inside and outside."""
     temperature = scenario.simulation.temperature
     return [
         float(theory.debye_length(concentrations, composition.valences, temperature))

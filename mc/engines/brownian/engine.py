@@ -21,12 +21,12 @@ from mc.field.deposition import HISTOGRAMS, PARKED, Sums
 from mc.field.poisson import Grid
 from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
 from mc.membrane.transport import MOST_IONS, PUMP, PUMP_MOVE, PumpMoves, Pumps
-from mc.scenario.advice import resolve_grid_spacing
+from mc.scenario.advice import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
-from mc.theory import debye_length, stationary_distribution
+from mc.theory import stationary_distribution
 
 PORE_STEP = 0.1
 """Largest standard deviation of a sub-step in a pore, as a share of its length."""
@@ -309,15 +309,12 @@ def bulk_distances(scenario: Scenario, composition: Composition) -> tuple[float,
 
     Several Debye lengths, but at most half of the bath.
     """
-    distances = []
-    for side in ("inside", "outside"):
-        length = getattr(scenario.geometry, f"{side}_length")
-        counts = getattr(composition, f"counts_{side}")
-        volume = scenario.geometry.area * length
-        concentrations = counts / volume / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-        debye = debye_length(concentrations, composition.valences, scenario.simulation.temperature)
-        distances.append(min(BULK_DEBYE_LENGTHS * float(debye), length / 2))
-    return distances[0], distances[1]
+    inside, outside = find_debye_lengths(scenario, composition)
+    geometry = scenario.geometry
+    return (
+        min(BULK_DEBYE_LENGTHS * inside, geometry.inside_length / 2),
+        min(BULK_DEBYE_LENGTHS * outside, geometry.outside_length / 2),
+    )
 
 
 def make_state(

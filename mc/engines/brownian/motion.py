@@ -93,13 +93,6 @@ def draw_words(words, first_pair, step, key_0, key_1):
 
 
 @internal
-def copy(source, target):
-    """Copy a block."""
-    for k in range(source.size):
-        target[k] = source[k]
-
-
-@internal
 def drift_block(before, after, displacements, length_inside, length_outside):
     """Write where a block is after its drift, away from the membrane for positive displacements.
 
@@ -179,7 +172,7 @@ def move_along(
             add_increments(scratch.words[chunk, :n], ions.increment_scales[species], displacements)
         moved = sheet.moved[chunk, :n]
         clouds.wrap_block(transverse[axis, start : start + n], displacements, sheet.widths[axis], moved)
-        copy(moved, target[axis, start : start + n])
+        clouds.copy_row(moved, target[axis, start : start + n])
 
 
 @internal
@@ -274,7 +267,7 @@ def move_chunk(
                 find_leavers(positions, weights, baths.length_inside, baths.length_outside)
                 leavers.n_ions[chunk] = collect(weights, start, leavers.ions[chunk], leavers.n_ions[chunk])
 
-        copy(positions, target[start:stop])
+        clouds.copy_row(positions, target[start:stop])
         is_last = block + 1 == last_block or ions.block_species[block + 1] != species
         if sheet is None:
             find_cells_and_weights(positions, cells, weights, spacing, stride)
