@@ -18,9 +18,9 @@ GRIDS = [(50, ()), (50, (256,)), (100, (512,))]
 
 
 @entry_point
-def sum_charges(sums, valences, mesh, scratch, node_charges):
+def sum_charges(charges, mesh, scratch, node_charges):
     """Call the kernel from Python."""
-    clouds.sum_node_charges(sums, valences, mesh, scratch, node_charges)
+    clouds.sum_node_charges(charges, mesh, scratch, node_charges)
 
 
 @entry_point
@@ -30,18 +30,12 @@ def write_slopes(potential, factor, mesh, workers, slopes):
 
 
 @njit(nogil=True, error_model="numpy")
-def deposit_all(x, transverse, mesh, cells, weights, shapes, histograms):
-    """Add all ions to the histograms, block by block."""
+def deposit_all(x, transverse, mesh, cells, shapes, packed, charges):
+    """Add all ions to the charges, block by block."""
     for first in range(0, x.size, BLOCK):
         here = slice(first, min(first + BLOCK, x.size))
         n = here.stop - first
-        clouds.deposit_block(x[here], transverse, first, mesh, cells[:n], weights, shapes, histograms)
-
-
-@njit(nogil=True, error_model="numpy")
-def empty(histograms, counts, charges):
-    """Empty the histograms."""
-    clouds.empty_histograms(histograms, 1, counts, charges)
+        clouds.deposit_block(x[here], transverse, first, 1, mesh, cells[:n], shapes, packed, charges)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -78,15 +72,14 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     slopes = clouds.make_slopes(mesh)
     shapes, looked_up = (np.zeros((subsets - 1, BLOCK), np.float32) for _ in range(2))
     components = np.zeros((len(cells), BLOCK), np.float32)
-    block_cells, weights = np.zeros(BLOCK, np.uint32), np.zeros((subsets - 1, BLOCK), np.uint32)
-    histograms = clouds.make_histograms(mesh, 1 if cells else deposition.HISTOGRAMS)
-    sums, valences = clouds.make_sums(mesh, 3), np.array([1, 1, -1])
+    block_cells, packed = np.zeros(BLOCK, np.uint32), np.zeros((subsets // 2, BLOCK), np.int64)
+    sums = clouds.sums_of(clouds.make_sums(mesh, 3, 1), 0)
     print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):
         x = (random.uniform(0.01, n_x * SPACING, n) * random.choice([-1, 1], n)).astype(np.float32)
         y = (random.random((len(cells), n)) * WIDTH).astype(np.float32)
-        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, weights, shapes, histograms), 8)
+        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, shapes, packed, sums.charges), 8)
         gather = best(
             lambda x=x, y=y: gather_all(x, y, mesh, block_cells, shapes, slopes, looked_up, components), 8
         )
@@ -109,13 +102,12 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     scratch = np.zeros((1, subsets, mesh.plane), np.int64)
     pores = np.ones((10, 2 + len(cells)))
     parts = {
-        "empty histograms (a species)": lambda: empty(histograms, sums.counts[0], sums.charges),
-        "charges at the nodes": lambda: sum_charges(sums, valences, mesh, scratch, charges),
+        "charges at the nodes": lambda: sum_charges(sums.charges, mesh, scratch, charges),
         "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
         "solve with 10 ions in pores": lambda: modes.find_potential(
             charges, pores, box, factors, workspace, potential
         ),
-        "slopes (a species)": lambda: write_slopes(potential, 1.0, mesh, 1, slopes),
+        "slopes": lambda: write_slopes(potential, 1.0, mesh, 1, slopes),
         "factorise": lambda: modes.factorise(box, conductivities, 0.0, factors),
     }
     for name, run in parts.items():

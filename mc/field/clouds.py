@@ -13,27 +13,18 @@ multilinear is a sum of shapes over the subsets:
 - the potential within a cell is sum_v shape_v prod_{a in v} (difference along a) phi, at its near corner.
 
 So a cell keeps an integer for each subset, and the nodes' charges follow from them exactly, in any order of the ions.
+Two subsets that differ by the normal share a number of 64 bits, the one without it in the upper half: a sum of
+such numbers is the sums of both halves as long as these fit into 32 bits with their sign, that is while a cell holds
+less than 32,768 net charges.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, prange, uint32, uint64
+from numba import float32, int32, int64, prange, uint32
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import (
-    COUNT_SHIFT,
-    WEIGHT_ONE,
-    deposit,
-    find_cell,
-    find_cells_and_weights,
-    gather,
-    smaller,
-)
-
-MOST_IN_A_CELL = (1 << 16) - 1
-"""Ions of a species in a cell, at most: their weights then fit into half an entry of 64 bits."""
-
+from mc.field.deposition import WEIGHT_ONE, find_cell, find_cells, gather, smaller
 
 PIECE = 256
 """Ions of a block whose entries in a table are read or added to together: few enough to stay in the nearest cache."""
@@ -60,10 +51,10 @@ class Sums(NamedTuple):
     """What the ions add up to in each cell; a table has 2 * stride * plane cells."""
 
     counts: np.ndarray
-    """(species, cells) int64 ions."""
+    """(species, cells) int64 ions, as of the last time that they were counted."""
     charges: np.ndarray
-    """(subsets - 1, cells) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE; that of subset
-    v in row v - 1, and none for the empty subset, which the counts tell."""
+    """(cells * subsets/2,) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE, two subsets in
+    each; those of a cell lie together."""
 
 
 def make_mesh(
@@ -81,20 +72,18 @@ def make_mesh(
     )
 
 
-def make_sums(mesh: Mesh, n_species: int) -> Sums:
-    """Return empty sums."""
+def make_sums(mesh: Mesh, n_species: int, chunks: int) -> Sums:
+    """Return empty sums for so many chunks of the ions, with a leading axis of chunks."""
     n = 2 * mesh.stride * mesh.plane
-    subsets = 2 << mesh.cells.size
-    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros((subsets - 1, n), dtype=np.int64))
+    return Sums(
+        np.zeros((chunks, n_species, n), dtype=np.int64),
+        np.zeros((chunks, n << mesh.cells.size), dtype=np.int64),
+    )
 
 
-def make_histograms(mesh: Mesh, private: int) -> np.ndarray:
-    """Return so many empty private histograms of a thread, (private, cells * subsets/2).
-
-    Two subsets that differ by the normal share an entry, and the entries of a cell lie together. With transverse axes
-    only the first histogram is used.
-    """
-    return np.zeros((private, 2 * mesh.stride * mesh.plane << mesh.cells.size), dtype=np.uint64)
+def sums_of(tables: Sums, chunk: int) -> Sums:
+    """Return those of one chunk, as views; those of the first are those of all once they are merged."""
+    return Sums(tables.counts[chunk], tables.charges[chunk])
 
 
 def make_slopes(mesh: Mesh) -> np.ndarray:
@@ -121,7 +110,20 @@ def find_transverse_cell(scaled, n_cells):
 @compiled
 def as_weight(shape):
     """Return a shape in units of 1/WEIGHT_ONE."""
-    return uint32(int32(shape * float32(WEIGHT_ONE) + float32(0.5)))
+    return int32(shape * float32(WEIGHT_ONE) + float32(0.5))
+
+
+@compiled
+def pack(high, low):
+    """Return two sums of 32 bits with sign as one number."""
+    return int64(int64(int64(high) << int64(32)) + int64(low))
+
+
+@compiled
+def unpack(both):
+    """Return the two sums in a number."""
+    low = int64(int32(both & int64(0xFFFFFFFF)))
+    return (both - low) >> int64(32), low
 
 
 @internal
@@ -174,14 +176,13 @@ def copy_row(source, target):
 def find_shapes(positions, transverse, start, mesh, cells, shapes):
     """Cut the cells of a block, so far along the normal only, along every transverse axis; write the shapes.
 
-    Does nothing without transverse axes. `positions`: (block,); `transverse`: (axes, ions) nm, each within the width
+    `positions`: (block,); `transverse`: (axes, ions) nm, each within the width
     of its axis, the block's from `start` on; `shapes`: (subsets - 1, at least block) float32, that of subset v in
     row v - 1. Tables with rows are given whole: a part of their columns is not known to be contiguous, and loops over
     it are not vectorised.
     """
     n = positions.size
-    if mesh.cells.size > 0:
-        find_normal_fractions(positions, mesh.inverse_spacing, shapes[0, :n])
+    find_normal_fractions(positions, mesh.inverse_spacing, shapes[0, :n])
     for axis in range(mesh.cells.size):
         own = 2 << axis
         inverse_spacing, n_cells = mesh.inverse_spacings[axis], mesh.cells[axis]
@@ -241,74 +242,62 @@ def wrap_block(before, displacements, width, after):
 
 
 @internal
-def round_shapes(shapes, weights):
-    """Write shapes in units of 1/WEIGHT_ONE."""
-    for k in range(shapes.size):
-        weights[k] = as_weight(shapes[k])
+def pack_normal(shapes, valence, packed):
+    """Write the charge of each ion of a block and its share at the far end of its cell along the normal."""
+    whole = int32(int32(valence) * int32(WEIGHT_ONE))
+    for k in range(packed.size):
+        packed[k] = pack(whole, int32(int32(valence) * as_weight(shapes[k])))
 
 
 @internal
-def add_ions(cells, weights, entries, histogram):
-    """Count ions, and add their weights along the normal, in the first of the entries of each cell."""
-    one = uint64(1 << COUNT_SHIFT)
+def pack_shapes(high, low, valence, packed):
+    """Write the charge of each ion of a block times its shapes in two subsets."""
+    z = int32(valence)
+    for k in range(packed.size):
+        packed[k] = pack(int32(z * as_weight(high[k])), int32(z * as_weight(low[k])))
+
+
+@internal
+def add_one(cells, packed, charges):
+    """Add the charges of a block where a cell has one number."""
     for k in range(cells.size):
-        histogram[uint32(cells[k] * entries)] += one + uint64(weights[k])
+        charges[cells[k]] += packed[k]
 
 
 @internal
-def add_weights(cells, high, low, entry, entries, histogram):
-    """Add two weights of each ion to one of the entries of its cell, one in each half."""
+def add_two(cells, first, second, entry, entries, charges):
+    """Add to two neighbouring numbers of each ion's cell: they are in one line of the cache."""
     for k in range(cells.size):
-        histogram[uint32(uint32(cells[k] * entries) + entry)] += (uint64(high[k]) << uint64(32)) + uint64(
-            low[k]
-        )
+        place = uint32(uint32(cells[k] * entries) + entry)
+        charges[place] += first[k]
+        charges[uint32(place + uint32(1))] += second[k]
 
 
 @internal
-def deposit_block(positions, transverse, start, mesh, cells, weights, shapes, histograms):
-    """Add a block of ions to the histograms of a thread.
+def count_ions(cells, counts):
+    """Count the ions of a block in their cells."""
+    for k in range(cells.size):
+        counts[cells[k]] += 1
 
-    `positions`, `transverse` and `start`: see `find_shapes`; `cells`: (block,) uint32, `weights`: (subsets - 1, at
-    least block) uint32, and `shapes`, all written here.
+
+@internal
+def deposit_block(positions, transverse, start, valence, mesh, cells, shapes, packed, charges):
+    """Add a block of ions of one valence to the charges, and write their cells.
+
+    `positions`, `transverse` and `start`: see `find_shapes`; `cells`: (block,) uint32, `shapes`, and `packed`:
+    (subsets/2, at least block) int64, all written here.
     """
     n = positions.size
-    find_cells_and_weights(positions, cells, weights[0, :n], mesh.inverse_spacing, mesh.stride)
-    if mesh.cells.size == 0:
-        deposit(cells, weights[0, :n], histograms)
-    else:
-        find_shapes(positions, transverse, start, mesh, cells, shapes)
-        for subset in range(2, shapes.shape[0] + 1):
-            round_shapes(shapes[subset - 1, :n], weights[subset - 1, :n])
-        entries = uint32(1 << mesh.cells.size)
-        for first in range(0, cells.size, PIECE):
-            here = slice(first, min(first + PIECE, cells.size))
-            add_ions(cells[here], weights[0, here], entries, histograms[0])
-            for entry in range(1, entries):
-                high, low = weights[2 * entry - 1, here], weights[2 * entry, here]
-                add_weights(cells[here], high, low, uint32(entry), entries, histograms[0])
-
-
-@internal
-def empty_histograms(histograms, valence, counts, charges):
-    """Empty the histograms of a thread into the sums of a species: its counts (cells,) and the charges of all.
-
-    This must be done before a cell has seen more than `MOST_IN_A_CELL` ions, if there are transverse axes.
-    """
-    mask = uint64((1 << COUNT_SHIFT) - 1)
-    lower = uint64((1 << 32) - 1)
-    entries = (charges.shape[0] + 1) // 2
-    for i in range(histograms.shape[0]):
-        histogram = histograms[i]
-        for cell in range(counts.size):
-            first = histogram[cell * entries]
-            counts[cell] += int64(first >> uint64(COUNT_SHIFT))
-            charges[0, cell] += valence * int64(first & mask)
-            histogram[cell * entries] = uint64(0)
-            for entry in range(1, entries):
-                both = histogram[cell * entries + entry]
-                charges[2 * entry - 1, cell] += valence * int64(both >> uint64(32))
-                charges[2 * entry, cell] += valence * int64(both & lower)
-                histogram[cell * entries + entry] = uint64(0)
+    find_cells(positions, cells, mesh.inverse_spacing, mesh.stride)
+    find_shapes(positions, transverse, start, mesh, cells, shapes)
+    pack_normal(shapes[0, :n], valence, packed[0, :n])
+    for entry in range(1, packed.shape[0]):
+        pack_shapes(shapes[2 * entry - 1, :n], shapes[2 * entry, :n], valence, packed[entry, :n])
+    entries = uint32(1 << mesh.cells.size)
+    if entries == 1:
+        add_one(cells, packed[0, :n], charges)
+    for entry in range(0, entries - 1, 2):
+        add_two(cells, packed[entry, :n], packed[entry + 1, :n], uint32(entry), entries, charges)
 
 
 @internal
@@ -324,17 +313,25 @@ def add_ion(x, transverse, ions, species, valence, mesh, sums):
             uint32(cell * uint32(mesh.cells[axis])) + uint32(find_transverse_cell(scaled, mesh.cells[axis]))
         )
     sums.counts[species, cell] += ions
-    normal = abs(x) * mesh.inverse_spacing
-    for subset in range(1, sums.charges.shape[0] + 1):
-        # In the order in which `find_shapes` multiplies: float32 products depend on it.
-        shape = float32(1.0)
-        if subset & 1:
-            shape = find_fraction(normal, int32(normal))
-        for axis in range(mesh.cells.size):
-            if subset & (2 << axis):
-                scaled = transverse[axis] * mesh.inverse_spacings[axis]
-                shape = float32(shape * find_fraction(scaled, find_transverse_cell(scaled, mesh.cells[axis])))
-        sums.charges[subset - 1, cell] += ions * valence * int64(as_weight(shape))
+    entries = 1 << mesh.cells.size
+    for entry in range(entries):
+        high = as_weight(shape_in(2 * entry, x, transverse, mesh))
+        low = as_weight(shape_in(2 * entry + 1, x, transverse, mesh))
+        sums.charges[int64(cell) * entries + entry] += ions * valence * pack(high, low)
+
+
+@compiled
+def shape_in(subset, x, transverse, mesh):
+    """Return the shape of one ion in a subset, multiplied in the order of `find_shapes`: float32 depends on it."""
+    shape = float32(1.0)
+    if subset & 1:
+        normal = abs(x) * mesh.inverse_spacing
+        shape = find_fraction(normal, int32(normal))
+    for axis in range(mesh.cells.size):
+        if subset & (2 << axis):
+            scaled = transverse[axis] * mesh.inverse_spacings[axis]
+            shape = float32(shape * find_fraction(scaled, find_transverse_cell(scaled, mesh.cells[axis])))
+    return shape
 
 
 @internal
@@ -359,23 +356,23 @@ def add_moved(source, sign, moved_by, target):
 
 
 @internal
-def sum_plane(sums, valences, row, mesh, rows):
+def split_row(charges, first, entries, high, low):
+    """Write the two sums in one of the numbers of each cell of a row."""
+    for m in range(high.size):
+        high[m], low[m] = unpack(charges[first + m * entries])
+
+
+@internal
+def sum_plane(charges, row, mesh, rows):
     """Write for one entry along the normal what its near plane of nodes keeps, and what moves from it to the next.
 
     `rows`: (subsets, plane) scratch. `rows[0]` is then the charge of the cells if it all were at the near plane, and
     `rows[1]` what of it belongs to the far one.
     """
     plane = mesh.plane
-    here = slice(row * plane, (row + 1) * plane)
-    total = rows[0]
-    total[:] = 0
-    for species in range(valences.size):
-        charge = valences[species] * WEIGHT_ONE
-        counts = sums.counts[species, here]
-        for m in range(plane):
-            total[m] += charge * counts[m]
-    for subset in range(1, rows.shape[0]):
-        copy_row(sums.charges[subset - 1, here], rows[subset])
+    entries = rows.shape[0] // 2
+    for entry in range(entries):
+        split_row(charges, row * plane * entries + entry, entries, rows[2 * entry], rows[2 * entry + 1])
     inner = 1
     for axis in range(mesh.cells.size - 1, -1, -1):
         own = 2 << axis
@@ -390,10 +387,10 @@ def sum_plane(sums, valences, row, mesh, rows):
 
 
 @parallel
-def sum_node_charges(sums, valences, mesh, scratch, node_charges):
-    """Write the charge at each node, (2 * stride * plane,), in units of e/WEIGHT_ONE, from the sums of all ions.
+def sum_node_charges(charges, mesh, scratch, node_charges):
+    """Write the charge at each node, (2 * stride * plane,), in units of e/WEIGHT_ONE.
 
-    `scratch`: (workers, subsets, plane) int64.
+    `charges`: those of all ions, see `Sums`; `scratch`: (workers, subsets, plane) int64.
     """
     stride, plane = mesh.stride, mesh.plane
     workers = scratch.shape[0]
@@ -403,17 +400,17 @@ def sum_node_charges(sums, valences, mesh, scratch, node_charges):
         first, last = worker * 2 * stride // workers, (worker + 1) * 2 * stride // workers
         # What the entry before the first one moves on, if both are on one side.
         if first % stride:
-            sum_plane(sums, valences, first - 1, mesh, rows)
+            sum_plane(charges, first - 1, mesh, rows)
         for row in range(first, last):
-            charges = node_charges[row * plane : (row + 1) * plane]
+            own = node_charges[row * plane : (row + 1) * plane]
             if row % stride == 0:
-                charges[:] = 0
+                own[:] = 0
             else:
-                copy_row(rows[1], charges)
+                copy_row(rows[1], own)
             if row % stride < stride - 1:
-                sum_plane(sums, valences, row, mesh, rows)
-                add_moved(rows[0], 1, 0, charges)
-                add_moved(rows[1], -1, 0, charges)
+                sum_plane(charges, row, mesh, rows)
+                add_moved(rows[0], 1, 0, own)
+                add_moved(rows[1], -1, 0, own)
 
 
 @internal

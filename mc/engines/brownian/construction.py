@@ -112,16 +112,15 @@ def make_plane(
         shapes=np.zeros(block, dtype=np.float32),
         looked_up=np.zeros(block, dtype=np.float32),
         components=np.zeros((chunks, axes, motion.BLOCK), dtype=np.float32),
-        weights=np.zeros(block, dtype=np.uint32),
+        packed=np.zeros((chunks, subsets // 2, motion.BLOCK), dtype=np.int64),
         moved=np.zeros((chunks, motion.BLOCK), dtype=np.float32),
-        histograms=np.stack([clouds.make_histograms(mesh, 1) for _ in range(chunks)]),
-        counts=np.zeros((chunks, n_species, n_cells), dtype=np.int64),
-        charges=np.zeros((chunks, subsets - 1, n_cells), dtype=np.int64),
     )
+    tables, look_tables = (clouds.make_sums(mesh, n_species, chunks) for _ in range(2))
     return Plane(
         mesh=mesh,
         transverse=transverse,
-        sums=clouds.make_sums(mesh, n_species),
+        tables=tables,
+        sums=clouds.sums_of(tables, 0),
         sheet=sheet,
         mouths=_make_mouths(scenario, ions, box, pores, placement),
         pump_sites=placement.pumps.astype(np.float64),
@@ -135,7 +134,8 @@ def make_plane(
         potential=np.zeros(n_cells),
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
-        look_sums=clouds.make_sums(mesh, n_species),
+        look_tables=look_tables,
+        look_sums=clouds.sums_of(look_tables, 0),
         look_potential=np.zeros(n_cells),
         # Every axis has a stream of its own.
         keys=np.stack([stream_key(seed, streams.DIFFUSION_ALONG + axis) for axis in range(axes)]),

@@ -15,7 +15,7 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32
 
 from mc.compilation import compiled, internal, parallel
-from mc.engines.brownian.plane import find_displacements
+from mc.engines.brownian.plane import clear_sums, find_displacements
 from mc.field import clouds
 from mc.field.deposition import (
     add_histograms,
@@ -200,6 +200,8 @@ def move_chunk(
     leavers,
     mesh,
     sheet,
+    tables,
+    counts_ions,
     transverse,
     transverse_target,
     transverse_keys,
@@ -207,8 +209,9 @@ def move_chunk(
     """Drift, diffuse (if `diffuses` is not 0) and deposit the blocks of one chunk.
 
     Writes the new positions to `target` (the positions themselves to move the ions, another array to look where they
-    would be), and fills row `chunk` of the scratch sums and candidates. `leavers` is None where the far ends are
-    closed; the arguments from `mesh` on are None where no transverse axis is tracked.
+    would be), and fills row `chunk` of the sums and candidates. `leavers` is None where the far ends are closed; the
+    arguments from `mesh` on are None where no transverse axis is tracked. `tables`: the sums of all chunks there, in
+    which the ions of each species are counted if `counts_ions` is not 0.
     """
     spacing, stride = baths.inverse_spacing, baths.stride
     length_inside, length_outside = baths.mirror_inside, baths.mirror_outside
@@ -216,8 +219,7 @@ def move_chunk(
         clear(scratch.counts[chunk])
         clear(scratch.weight_sums[chunk])
     else:
-        clear(sheet.counts[chunk])
-        clear(sheet.charges[chunk])
+        clear_sums(tables, chunk, counts_ions)
     n_candidates = 0
     if leavers is not None:
         leavers.n_ions[chunk] = 0
@@ -268,11 +270,10 @@ def move_chunk(
                 leavers.n_ions[chunk] = collect(weights, start, leavers.ions[chunk], leavers.n_ions[chunk])
 
         clouds.copy_row(positions, target[start:stop])
-        is_last = block + 1 == last_block or ions.block_species[block + 1] != species
         if sheet is None:
             find_cells_and_weights(positions, cells, weights, spacing, stride)
             deposit(cells, weights, scratch.histograms[chunk])
-            if is_last:
+            if block + 1 == last_block or ions.block_species[block + 1] != species:
                 add_histograms(
                     scratch.histograms[chunk],
                     scratch.counts[chunk, species],
@@ -298,17 +299,15 @@ def move_chunk(
                 positions,
                 transverse_target,
                 start,
+                sheet.valences[species],
                 mesh,
                 cells,
-                sheet.weights[chunk],
                 sheet.shapes[chunk],
-                sheet.histograms[chunk],
+                sheet.packed[chunk],
+                tables.charges[chunk],
             )
-            if is_last:
-                valence = sheet.valences[species]
-                clouds.empty_histograms(
-                    sheet.histograms[chunk], valence, sheet.counts[chunk, species], sheet.charges[chunk]
-                )
+            if counts_ions:
+                clouds.count_ions(cells, tables.counts[chunk, species])
     scratch.n_candidates[chunk] = n_candidates
 
 
@@ -326,6 +325,8 @@ def move_chunks(
     leavers,
     mesh,
     sheet,
+    tables,
+    counts_ions,
     transverse,
     transverse_target,
     transverse_keys,
@@ -346,6 +347,8 @@ def move_chunks(
             leavers,
             mesh,
             sheet,
+            tables,
+            counts_ions,
             transverse,
             transverse_target,
             transverse_keys,

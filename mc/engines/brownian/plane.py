@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int64
+from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
 from mc.field import clouds, deposition
@@ -74,13 +74,9 @@ class Sheet(NamedTuple):
     shapes: np.ndarray
     looked_up: np.ndarray
     components: np.ndarray
-    weights: np.ndarray
+    packed: np.ndarray
+    """See `clouds.deposit_block`."""
     moved: np.ndarray
-    histograms: np.ndarray
-    counts: np.ndarray
-    """(chunks, species, cells)"""
-    charges: np.ndarray
-    """(chunks, subsets - 1, cells)"""
 
 
 class Plane(NamedTuple):
@@ -89,7 +85,10 @@ class Plane(NamedTuple):
     mesh: Mesh
     transverse: np.ndarray
     """(axes, ions) float32, nm, from 0 to the width."""
+    tables: clouds.Sums
+    """The sums of each chunk."""
     sums: clouds.Sums
+    """Those of the first chunk, and of all ions once they are merged."""
     sheet: Sheet
     mouths: Mouths
     pump_sites: np.ndarray
@@ -110,6 +109,7 @@ class Plane(NamedTuple):
     sampled: np.ndarray
     """(2 * stride,) conductivity as last sampled."""
     look_transverse: np.ndarray
+    look_tables: clouds.Sums
     look_sums: clouds.Sums
     look_potential: np.ndarray
     keys: np.ndarray
@@ -180,13 +180,30 @@ def scale_row(source, factor, target):
 
 
 @internal
-def merge_sums(chunks, target):
-    """Add up a table of all chunks, (chunks, rows, cells): integers, so in any order the same."""
-    for row in range(target.shape[0]):
-        own = target[row]
-        clouds.copy_row(chunks[0, row], own)
-        for chunk in range(1, chunks.shape[0]):
-            clouds.add_moved(chunks[chunk, row], 1, 0, own)
+def clear_sums(tables, chunk, counts_ions):
+    """Empty the charges of a chunk, and its counts if they are about to be made."""
+    tables.charges[chunk] = 0
+    if counts_ions:
+        tables.counts[chunk] = 0
+
+
+@internal
+def merge_sums(tables, counts_ions):
+    """Add the sums of all chunks to those of the first: integers, so in any order the same."""
+    for chunk in range(1, tables.charges.shape[0]):
+        clouds.add_moved(tables.charges[chunk], 1, 0, tables.charges[0])
+        if counts_ions:
+            for species in range(tables.counts.shape[1]):
+                clouds.add_moved(tables.counts[chunk, species], 1, 0, tables.counts[0, species])
+
+
+@internal
+def needs_counts(step, n_pumps):
+    """Return 1 if anything reads the ions of each species in each cell before the next step, else 0.
+
+    Pumps do, and so do samples of the conductivity; the field needs no more than the charges.
+    """
+    return uint32(n_pumps > 0 or (step + 1) % SAMPLE_EVERY == 0)
 
 
 @internal
@@ -214,7 +231,7 @@ def average_over_plane(values, n_plane, means):
 def find_plane_potential(sums, box, ions, pores, plane, factors, potential):
     """Write the potential at each node of the charges in `sums`, in pores and in the reservoirs."""
     mesh = plane.mesh
-    sum_node_charges(sums, ions.valences, mesh, plane.rows, plane.node_charges)
+    sum_node_charges(sums.charges, mesh, plane.rows, plane.node_charges)
     for side in range(2):
         # The number of cells is a power of two.
         share = box.end_charges[side] * (WEIGHT_ONE // mesh.plane)

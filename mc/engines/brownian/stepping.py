@@ -24,6 +24,7 @@ from mc.engines.brownian.plane import (
     average_over_plane,
     find_plane_potential,
     merge_sums,
+    needs_counts,
     refresh_factors,
     set_drops,
     sum_over_plane,
@@ -280,8 +281,7 @@ def find_potential(box, ions, pores, field, look, scratch, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_sums(plane.sheet.counts, plane.look_sums.counts)
-        merge_sums(plane.sheet.charges, plane.look_sums.charges)
+        merge_sums(plane.look_tables, uint32(1))
         sum_over_plane(plane.look_sums.counts, plane.mesh.plane, look.counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
@@ -316,7 +316,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
+def move(box, ions, scratch, field, sums, keys, step, n_pumps, leavers, plane, line):
     """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
     if line is not None:
         move_chunks(
@@ -335,9 +335,12 @@ def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
             None,
             None,
             None,
+            None,
+            None,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
+        counts_ions = needs_counts(step, n_pumps)
         move_chunks(
             ions,
             ions.positions,
@@ -351,12 +354,13 @@ def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
             leavers,
             plane.mesh,
             plane.sheet,
+            plane.tables,
+            counts_ions,
             plane.transverse,
             plane.transverse,
             plane.keys,
         )
-        merge_sums(plane.sheet.counts, plane.sums.counts)
-        merge_sums(plane.sheet.charges, plane.sums.charges)
+        merge_sums(plane.tables, counts_ions)
 
 
 @internal
@@ -379,6 +383,8 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             None,
             None,
             None,
+            None,
+            None,
         )
     if plane is not None:
         move_chunks(
@@ -394,6 +400,8 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             leavers,
             plane.mesh,
             plane.sheet,
+            plane.look_tables,
+            uint32(1),
             plane.transverse,
             plane.look_transverse,
             plane.keys,
@@ -446,7 +454,7 @@ def advance(state, n_steps):
         set_chances(box, ions, pores, channels, field, plane, line)
 
         # Drift of the last step; then this one: diffuse, deposit, and exchange ions where the far ends are open.
-        move(box, ions, scratch, field, sums, keys, step, leavers, plane, line)
+        move(box, ions, scratch, field, sums, keys, step, pumps.each.size, leavers, plane, line)
         exchange(reservoirs, leavers, box, ions, sums, field.drift, step, plane)
 
         # Cross: those in pores walk first, then those that enter now, for the rest of their step.

@@ -4,7 +4,7 @@ from numba import njit, set_num_threads
 
 from mc.compilation import entry_point
 from mc.field import clouds, poisson
-from mc.field.deposition import HISTOGRAMS, PARKED, WEIGHT_ONE
+from mc.field.deposition import PARKED, WEIGHT_ONE
 
 SPACING, STRIDE = 0.25, 42  # baths of 10 nm
 LENGTH = SPACING * (STRIDE - 2)
@@ -30,9 +30,19 @@ def random_ions(n, widths, seed=1):
 
 
 @njit
-def deposit(positions, transverse, mesh, cells, weights, shapes, histograms, valence, counts, charges):
-    clouds.deposit_block(positions, transverse, 0, mesh, cells, weights, shapes, histograms)
-    clouds.empty_histograms(histograms, valence, counts, charges)
+def deposit(positions, transverse, mesh, cells, shapes, packed, valence, counts, charges):
+    clouds.deposit_block(positions, transverse, 0, valence, mesh, cells, shapes, packed, charges)
+    clouds.count_ions(cells, counts)
+
+
+def empty_sums(mesh, n_species=3):
+    return clouds.sums_of(clouds.make_sums(mesh, n_species, 1), 0)
+
+
+def split(sums, subset):
+    """Return the sum of one subset in each cell."""
+    entries = sums.charges.size // sums.counts.shape[1]
+    return [clouds.unpack(both)[subset & 1] for both in sums.charges[subset // 2 :: entries]]
 
 
 @njit
@@ -45,8 +55,8 @@ def add(x, transverse, ions, species, valences, mesh, sums):
 
 
 @entry_point
-def sum_charges(sums, valences, mesh, scratch, node_charges):
-    clouds.sum_node_charges(sums, valences, mesh, scratch, node_charges)
+def sum_charges(sums, mesh, scratch, node_charges):
+    clouds.sum_node_charges(sums.charges, mesh, scratch, node_charges)
 
 
 @entry_point
@@ -62,32 +72,17 @@ def gather(x, transverse, cells, mesh, slopes, shapes, looked_up, components):
 
 
 def deposited(x, transverse, mesh, species=0, sums=None):
-    sums = sums or clouds.make_sums(mesh, VALENCES.size)
-    n = x.size
-    shapes = np.zeros((sums.charges.shape[0], n), np.float32)
-    cells, weights = np.zeros(n, np.uint32), np.zeros(shapes.shape, np.uint32)
-    histograms = clouds.make_histograms(mesh, HISTOGRAMS if mesh.cells.size == 0 else 1)
-    deposit(
-        x,
-        transverse,
-        mesh,
-        cells,
-        weights,
-        shapes,
-        histograms,
-        VALENCES[species],
-        sums.counts[species],
-        sums.charges,
-    )
-    assert not histograms.any()
+    sums = sums or empty_sums(mesh)
+    n, entries = x.size, 1 << mesh.cells.size
+    shapes, packed = np.zeros((2 * entries - 1, n), np.float32), np.zeros((entries, n), np.int64)
+    cells = np.zeros(n, np.uint32)
+    deposit(x, transverse, mesh, cells, shapes, packed, VALENCES[species], sums.counts[species], sums.charges)
     return sums
 
 
 def node_charges_of(sums, mesh, workers=2):
     charges = np.full(sums.counts.shape[1], 7, dtype=np.int64)
-    sum_charges(
-        sums, VALENCES, mesh, np.zeros((workers, sums.charges.shape[0] + 1, mesh.plane), np.int64), charges
-    )
+    sum_charges(sums, mesh, np.zeros((workers, 2 << mesh.cells.size, mesh.plane), np.int64), charges)
     return charges
 
 
@@ -169,7 +164,7 @@ def test_the_number_of_workers_does_not_matter(box, workers):
 def test_ions_added_one_by_one_are_those_of_a_block(box):
     mesh, widths = box
     x, transverse = random_ions(500, widths)
-    sums, block = clouds.make_sums(mesh, 3), deposited(x, transverse, mesh, species=1)
+    sums, block = empty_sums(mesh), deposited(x, transverse, mesh, species=1)
     add(x, transverse, 1, 1, VALENCES, mesh, sums)
     np.testing.assert_array_equal(sums.counts, block.counts)
     np.testing.assert_array_equal(sums.charges, block.charges)
@@ -196,19 +191,20 @@ def test_without_axes_the_charges_are_those_of_one_dimension():
     sums = deposited(x, none, mesh, species=2)
     expected = np.zeros(2 * STRIDE, np.int64)
     weight_sums = np.zeros((3, 2 * STRIDE), np.int64)
-    weight_sums[2] = sums.charges[0] // 2
+    weight_sums[2] = np.array(split(sums, 1)) // 2
     sum_1d(sums.counts, weight_sums, VALENCES, STRIDE, expected)
     np.testing.assert_array_equal(node_charges_of(sums, mesh), expected)
 
 
 def test_an_entry_holds_as_many_ions_as_promised():
     mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (1.0,))
-    n = clouds.MOST_IN_A_CELL
+    n = (1 << 15) - 1
     x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
     y = np.full((1, n), np.nextafter(np.float32(1), np.float32(0)), np.float32)
     sums = deposited(x, y, mesh)
     assert sums.counts[0, STRIDE] == n
-    np.testing.assert_array_equal(sums.charges[:, STRIDE], n * WEIGHT_ONE)
+    for subset in range(4):
+        assert split(sums, subset)[STRIDE] == n * WEIGHT_ONE
 
 
 def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell():
