@@ -144,10 +144,10 @@ def collect(is_candidate, first_ion, candidates, n_candidates):
             for k in range(GROUP):
                 any_candidate = uint32(any_candidate | is_candidate[first + k])
         if any_candidate or first + GROUP > n:
+            # Written for every ion and kept for candidates: a branch that is taken now and then costs more.
             for k in range(first, min(first + GROUP, n)):
-                if is_candidate[k]:
-                    candidates[n_candidates] = uint32(first_ion + k)
-                    n_candidates += 1
+                candidates[n_candidates] = uint32(first_ion + k)
+                n_candidates += int64(is_candidate[k])
     return n_candidates
 
 
