@@ -6,7 +6,10 @@ from mc.theory.diffusion import (
     mean_square_displacement,
     nernst_hartley,
     step_profile,
+    strip_access_resistance,
     two_compartment_relaxation_rate,
+    wall_source_excess,
+    wall_source_transient,
 )
 from mc.theory.double_layer import (
     debye_length,
@@ -77,9 +80,12 @@ __all__ = [
     "shot_noise_spectrum",
     "stationary_distribution",
     "step_profile",
+    "strip_access_resistance",
     "two_compartment_relaxation_rate",
     "two_state_autocorrelation",
     "two_state_open_probability",
     "two_state_relaxation",
     "ussing_flux_ratio",
+    "wall_source_excess",
+    "wall_source_transient",
 ]

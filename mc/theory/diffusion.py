@@ -1,8 +1,9 @@
-"""Diffusion in solutions: Einstein, Fick, two compartments, Nernst-Hartley and liquid junctions.
+"""Diffusion in solutions: Einstein, Fick, sources and mouths in a wall, Nernst-Hartley and liquid junctions.
 
 Lengths in nm, times in ns, diffusion coefficients in nm2/ns, concentrations in mM, potentials in mV.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from mc.theory.species import (
     Quantity,
     align_species,
+    number_density,
     require,
     species_names,
     stack_species,
@@ -62,6 +64,148 @@ def two_compartment_relaxation_rate(
     require(inside_length > 0.0, inside_length, "inside length must be above zero")
     require(outside_length > 0.0, outside_length, "outside length must be above zero")
     return np.asarray(permeability, dtype=float) * (1.0 / inside_length + 1.0 / outside_length)
+
+
+def wall_source_excess(
+    from_wall: Quantity,
+    along: Quantity,
+    rate: Quantity,
+    diffusion_coefficient: Quantity,
+    depth: Quantity,
+    length: Quantity,
+    period: Quantity = np.inf,
+) -> Any:
+    """Return the steady excess concentration in mM around a line source at a wall, an absorbing plane opposite.
+
+    Ions come at `rate` (1/ns) out of a line of `depth` H (nm) at the origin of a reflecting wall and are gone at the
+    distance `length` L (nm) from it. With a = pi y/(2 L) and b = pi x/(2 L) at `from_wall` x and `along` y
+
+        rate/(2 pi D H) ln[(cosh a + cos b)/(cosh a - cos b)],
+
+    at the wall itself rate/(pi D H) ln coth(pi |y|/(4 L)), close to the source rate/(pi D H) ln(4 L/(pi r)). With a
+    `period` W along the wall the sources at all y + j W are added up. Infinite at the source, zero from L on.
+    All floats or arrays that broadcast; `period` is one number.
+
+    Green's function of a strip of width 2 L between absorbing planes, in whose middle a source of twice the rate
+    gives each half the same: Morse & Feshbach (1953), Methods of Theoretical Physics, section 10.2.
+    """
+    x, y = np.asarray(from_wall, dtype=float), np.asarray(along, dtype=float)
+    length = np.asarray(length, dtype=float)
+    _require_a_box(length, depth, diffusion_coefficient)
+    total = _image_sum(lambda there: _slab_logarithm(x, there, length), y, 12.0 * length.max(), period)
+    scale = np.asarray(rate, dtype=float) / (
+        2.0 * np.pi * np.asarray(diffusion_coefficient, dtype=float) * np.asarray(depth, dtype=float)
+    )
+    return scale * np.where(x < length, total, 0.0) / number_density(1.0)
+
+
+def wall_source_transient(
+    from_wall: Quantity,
+    along: Quantity,
+    time: Quantity,
+    rate: Quantity,
+    diffusion_coefficient: Quantity,
+    depth: Quantity,
+    length: float,
+    period: float = np.inf,
+) -> Any:
+    """Return the excess concentration in mM at `time` (ns) after the source of `wall_source_excess` has opened.
+
+    rate/(2 pi D H) sum (-1)^k E1(r^2/(4 D t)) over the images at x = 2 k L and y = j W: E1 is what a steady source in
+    the plane has given by then, twice as much in a half. All floats or arrays that broadcast; `length` and `period`
+    are one number each. Terms are summed until they are below 1e-15.
+
+    Carslaw & Jaeger (1959), Conduction of Heat in Solids, sections 10.4 and 14.10.
+    """
+    from scipy.special import exp1
+
+    x, y, time = (np.asarray(quantity, dtype=float) for quantity in (from_wall, along, time))
+    _require_a_box(length, depth, diffusion_coefficient)
+    require(time >= 0.0, time, "time must not be negative")
+    coefficient = np.asarray(diffusion_coefficient, dtype=float)
+    spread = 4.0 * coefficient * time
+    # exp1(33) is 1e-16.
+    reach = np.sqrt(33.0 * spread.max(initial=0.0))
+
+    def of_one_line(there: np.ndarray) -> np.ndarray:
+        total = np.zeros(np.broadcast_shapes(x.shape, there.shape, spread.shape))
+        furthest = int(np.ceil((reach + np.abs(x).max(initial=0.0)) / (2.0 * length)))
+        with np.errstate(divide="ignore"):
+            for image in range(-furthest, furthest + 1):
+                square = (x - 2.0 * image * length) ** 2 + there**2
+                # Before the source opens there is nothing, not even in its place.
+                exponent = np.where(spread > 0.0, square / np.where(spread > 0.0, spread, 1.0), np.inf)
+                total += (-1.0) ** image * exp1(exponent)
+        return total
+
+    total = _image_sum(of_one_line, y, reach, period)
+    scale = np.asarray(rate, dtype=float) / (2.0 * np.pi * coefficient * np.asarray(depth, dtype=float))
+    return scale * np.where(x < length, total, 0.0) / number_density(1.0)
+
+
+def strip_access_resistance(
+    mouth_width: Quantity,
+    diffusion_coefficient: Quantity,
+    depth: Quantity,
+    length: Quantity,
+    period: Quantity = np.inf,
+    mouth: str = "uniform concentration",
+) -> Any:
+    """Return the diffusive resistance in ns/nm3 between a strip mouth in a wall and a plane opposite.
+
+    The difference of the mean concentration at the mouth (1/nm3) and that at `length` L, for one ion per ns that
+    passes: [ln(4 L/(pi w)) + s + 2 sum_j ln coth(pi j W/(4 L))]/(pi D H) for a mouth of `mouth_width` w and `depth` H
+    and its images at every `period` W, with
+
+    - s = ln 4 for a mouth with one "uniform concentration", which takes most of the ions near its edges,
+    - s = 3/2 for one with "uniform flux".
+
+    Relative error of order (w/L)^2 and (w/W)^2. Floats or arrays that broadcast; `period` is one number.
+
+    The logarithmic capacity of a segment is a quarter of its length (Ransford 1995, Potential Theory in the Complex
+    Plane, table 5.1); the mean of ln(1/|y - y'|) over a segment is 3/2 - ln w.
+    """
+    if mouth not in ("uniform concentration", "uniform flux"):
+        raise ValueError(f'a mouth has a "uniform concentration" or a "uniform flux", found "{mouth}"')
+    width, length = np.asarray(mouth_width, dtype=float), np.asarray(length, dtype=float)
+    _require_a_box(length, depth, diffusion_coefficient)
+    require(width > 0.0, width, "mouth width must be above zero")
+    logarithm = np.log(4.0 * length / (np.pi * width)) + (np.log(4.0) if "conc" in mouth else 1.5)
+    n_images = 0 if np.isinf(period) else int(np.ceil(12.0 * length.max() / period))
+    for image in range(1, n_images + 1):
+        logarithm = logarithm - 2.0 * np.log(np.tanh(np.pi * image * period / (4.0 * length)))
+    return logarithm / (
+        np.pi * np.asarray(diffusion_coefficient, dtype=float) * np.asarray(depth, dtype=float)
+    )
+
+
+def _require_a_box(length: Quantity, depth: Quantity, diffusion_coefficient: Quantity) -> None:
+    for name, value in (
+        ("length", length),
+        ("depth", depth),
+        ("diffusion coefficient", diffusion_coefficient),
+    ):
+        value = np.asarray(value, dtype=float)
+        require(value > 0.0, value, f"{name} must be above zero")
+
+
+def _slab_logarithm(x: np.ndarray, y: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Return ln[(cosh a + cos b)/(cosh a - cos b)] with a = pi y/(2 L) and b = pi x/(2 L), without overflow."""
+    a, b = np.pi * np.abs(y) / (2.0 * length), np.pi * x / (2.0 * length)
+    # With everything over cosh a; its difference from cos b is a sum of squares, exact close to the source.
+    decay = np.exp(-a)
+    cosh_less_cos = 0.5 * (1.0 - decay) ** 2 + 2.0 * decay * np.sin(b / 2.0) ** 2
+    with np.errstate(divide="ignore"):
+        return np.log1p(2.0 * decay * np.cos(b) / cosh_less_cos)
+
+
+def _image_sum(function: Callable[[np.ndarray], np.ndarray], y: np.ndarray, reach: float, period: Any) -> Any:
+    """Return the sum of a function of y over y + j W, for all that are within `reach`; even in y."""
+    if np.isinf(period):
+        return function(y)
+    y = y - period * np.round(y / period)
+    n_images = int(np.ceil(reach / period + 0.5))
+    return sum(function(y + image * period) for image in range(-n_images, n_images + 1))
 
 
 def nernst_hartley(

@@ -80,3 +80,109 @@ def test_henderson_between_equal_conductivities_is_finite_and_not_zero():
     # Twice as much sodium, half as fast, with a divalent anion that does not diffuse: S is 200 on both sides.
     measured = theory.henderson_potential([2.0, 1.0], [100.0, 0.0], [0.0, 50.0], [1, 2], ROOM_TEMPERATURE)
     assert measured == pytest.approx(THERMAL * (100.0 - 200.0) / 200.0, rel=1e-12)
+
+
+SOURCE = {"rate": 0.007, "diffusion_coefficient": 1.05, "depth": 20.0, "length": 50.0}
+
+
+def source_by_modes(x, y, period, n_modes=20_000):
+    """Return the excess around the source as a sum of waves along the wall, each solved across it."""
+    rate, coefficient, depth, length = SOURCE.values()
+    wave = 2.0 * np.pi * np.arange(1, n_modes + 1) / period
+    # sinh(q (L - x))/cosh(q L) without overflow.
+    across = (
+        np.exp(-wave * x) * (1.0 - np.exp(-2.0 * wave * (length - x))) / (1.0 + np.exp(-2.0 * wave * length))
+    )
+    total = length - x + 2.0 * np.sum(np.cos(wave * y) * across / wave)
+    return rate * total / (depth * period * coefficient) / constants.IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+
+
+@pytest.mark.parametrize("period", [60.0, 200.0])
+@pytest.mark.parametrize(("x", "y"), [(1.0, 0.0), (0.5, 5.0), (10.0, 7.0), (30.0, 95.0), (49.0, 20.0)])
+def test_a_wall_source_is_a_sum_of_waves(x, y, period):
+    measured = theory.wall_source_excess(x, y, **SOURCE, period=period)
+    assert measured == pytest.approx(source_by_modes(x, y, period), rel=1e-8)
+
+
+def test_a_wall_source_is_a_logarithm_near_by_and_nothing_from_the_plane_on():
+    rate, coefficient, depth, length = SOURCE.values()
+    scale = rate / (np.pi * coefficient * depth) / constants.IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+    np.testing.assert_allclose(
+        theory.wall_source_excess([0.0, 0.5, 0.3], [0.5, 0.0, -0.4], **SOURCE),
+        scale * np.log(4.0 * length / (np.pi * 0.5)),
+        rtol=1e-4,
+    )
+    along = np.array([5.0, 20.0, 100.0])
+    np.testing.assert_allclose(
+        theory.wall_source_excess(0.0, along, **SOURCE),
+        -scale * np.log(np.tanh(np.pi * along / (4.0 * length))),
+        rtol=1e-12,
+    )
+    assert theory.wall_source_excess(0.0, 0.0, **SOURCE) == np.inf
+    np.testing.assert_array_equal(theory.wall_source_excess([50.0, 60.0], 3.0, **SOURCE), 0.0)
+    assert theory.wall_source_excess(0.0, 1e6, **SOURCE) == 0.0
+    with pytest.raises(ValueError, match="length must be above zero"):
+        theory.wall_source_excess(1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("time", [5.0, 300.0, 3000.0])
+@pytest.mark.parametrize(("x", "y"), [(0.1, 5.0), (20.0, 0.0), (35.0, 60.0)])
+def test_the_rise_around_a_wall_source_is_a_sum_of_waves_that_decay(x, y, time):
+    """What is still missing from the steady state, in eigenfunctions of both axes."""
+    rate, coefficient, depth, length = SOURCE.values()
+    period = 120.0
+    across = (np.arange(200)[:, None] + 0.5) * np.pi / length
+    along = np.arange(400) * 2.0 * np.pi / period
+    weight = np.where(along == 0.0, 1.0, 2.0) * 2.0 / (length * period)
+    decay = coefficient * (across**2 + along**2)
+    missing = np.sum(weight * np.cos(across * x) * np.cos(along * y) * np.exp(-decay * time) / decay)
+    missing *= rate / depth / constants.IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+    steady = source_by_modes(x, y, period, n_modes=200_000)
+    measured = theory.wall_source_transient(x, y, time, **SOURCE, period=period)
+    assert measured == pytest.approx(steady - missing, rel=1e-5, abs=1e-6 * steady)
+
+
+def test_the_rise_around_a_wall_source_begins_with_nothing_and_ends_in_the_steady_state():
+    x, y = np.array([[0.0], [10.0], [60.0]]), np.array([3.0, 30.0])
+    np.testing.assert_array_equal(theory.wall_source_transient(x, y, 0.0, **SOURCE, period=200.0), 0.0)
+    assert theory.wall_source_transient(0.0, 0.0, 0.0, **SOURCE) == 0.0
+    np.testing.assert_allclose(
+        theory.wall_source_transient(x, y, 40_000.0, **SOURCE, period=200.0),
+        theory.wall_source_excess(x, y, **SOURCE, period=200.0),
+        rtol=1e-9,
+    )
+    with pytest.raises(ValueError, match="time must not be negative"):
+        theory.wall_source_transient(0.0, 1.0, -1.0, **SOURCE)
+
+
+MOUTH = {"diffusion_coefficient": 2.5, "depth": 10.0, "length": 40.0}
+
+
+@pytest.mark.parametrize("period", [80.0, 400.0])
+def test_a_mouth_with_a_uniform_flux_resists_as_a_sum_of_waves_does(period):
+    """The mean over the mouth of what it sends out itself: the square of its form factor for each wave."""
+    width = 1.0
+    wave = 2.0 * np.pi * np.arange(1, 1_000_000) / period
+    form = np.sin(wave * width / 2.0) / (wave * width / 2.0)
+    total = MOUTH["length"] + 2.0 * np.sum(form**2 * np.tanh(wave * MOUTH["length"]) / wave)
+    expected = total / (MOUTH["depth"] * period * MOUTH["diffusion_coefficient"])
+    measured = theory.strip_access_resistance(width, **MOUTH, period=period, mouth="uniform flux")
+    assert measured == pytest.approx(expected, rel=3e-4)
+
+
+def test_a_mouth_with_a_uniform_concentration_resists_as_its_integral_equation_says():
+    """Flux in 2,000 pieces of a mouth, so that together they make one concentration; without a period."""
+    width, n = 2.0, 2000
+    edges = width / 2.0 * np.cos(np.pi * np.arange(n + 1) / n)[::-1]
+    centres, pieces = (edges[1:] + edges[:-1]) / 2.0, np.diff(edges)
+    distance = np.abs(centres[:, None] - centres)
+    # A piece at itself: the mean of the logarithm over it as seen from its middle.
+    np.fill_diagonal(distance, pieces / (2.0 * np.e))
+    kernel = -np.log(np.tanh(np.pi * distance / (4.0 * MOUTH["length"])))
+    kernel /= np.pi * MOUTH["diffusion_coefficient"] * MOUTH["depth"]
+    expected = 1.0 / np.linalg.solve(kernel, np.ones(n)).sum()
+    measured = theory.strip_access_resistance(width, **MOUTH)
+    assert measured == pytest.approx(expected, rel=1e-3)
+    assert theory.strip_access_resistance(width, **MOUTH, mouth="uniform flux") > 1.02 * measured
+    with pytest.raises(ValueError, match="uniform flux"):
+        theory.strip_access_resistance(width, **MOUTH, mouth="round")
