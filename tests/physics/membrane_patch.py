@@ -14,6 +14,7 @@ def make_patch(
     pumps=(),
     species=None,
     area=5000.0,
+    width=None,
     length=15.0,
     outside_length=None,
     duration=1000.0,
@@ -24,12 +25,13 @@ def make_patch(
     """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
 
     `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm, unless the
-    one outside has another.
+    one outside has another; `width`: of the line of the membrane in two dimensions, nm, as deep as gives the area.
     """
+    size = {"area": area} if width is None else {"dimensions": 2, "width": width, "depth": area / width}
     tables = {
         "title": "A patch",
         "simulation": {"duration": duration, "time_step": time_step},
-        "geometry": {"area": area, "inside_length": length, "outside_length": outside_length or length},
+        "geometry": size | {"inside_length": length, "outside_length": outside_length or length},
         "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
         "species": species or {},
         "inside": inside,
