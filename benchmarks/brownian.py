@@ -1,13 +1,15 @@
 """Speed of the particle engine: ion-steps per second of the whole self-consistent step.
 
-    python benchmarks/brownian.py [--ions 1e5,1e6,1e7] [--threads 1,2] [--seconds 3] [--json FILE]
+    python benchmarks/brownian.py [--dimensions 1,2] [--ions 1e5,1e6,1e7] [--threads 1,2] [--seconds 3] [--json FILE]
 
-Beside each number stands a bare random walk of the same arrays on the same threads (same generator, same increments,
-one reflecting box, no field, no membrane, no deposit), measured in turns with the whole step, so that the ratio means
-something on a busy machine. The best of several turns is taken for either.
+Beside each number stands a bare random walk of as many coordinates on the same threads (same generator, same
+increments, one reflecting box, no field, no membrane, no deposit), and the share of the step that finding the field
+takes, from charges to slopes. All are measured in turns, so that the ratios mean something on a busy machine; the
+best of several turns is taken for each.
 """
 
 import argparse
+import itertools
 import json
 import platform
 import sys
@@ -19,11 +21,15 @@ import numpy as np
 from numba import float32, int32, prange, uint32
 
 import mc
-from mc.compilation import available_threads, parallel
+from mc.compilation import available_threads, entry_point, parallel
+from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.motion import BLOCK, draw_words, reflect
+from mc.scenario.composition import compose
 
-SCENARIO = Path(__file__).parent.parent / "scenarios" / "resting_potential.toml"
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+RESTING = {1: ("resting_potential.toml", "area", "nm^2"), 2: ("patch_2d.toml", "depth", "nm")}
+"""The scenario of so many dimensions, and what its number of ions is proportional to."""
 TURNS = 5
 
 
@@ -48,13 +54,25 @@ def bare_walk(positions, words, steps, scale, length):
     walk_chunks(positions, words, steps, scale, length)
 
 
-def measure(n_ions: float, threads: int, seconds: float) -> dict[str, float]:
-    """Return ion-steps per second of the whole step and of the bare walk, in millions."""
-    base = mc.read_scenario(SCENARIO)
-    ions_per_area = BrownianEngine(base, 1, 0.5).n_ions / base.geometry.area
-    scenario = mc.read_scenario(SCENARIO, {"geometry.area": f"{n_ions / ions_per_area} nm^2"})
-    engine = BrownianEngine(scenario, 1, 0.5, threads)
-    positions = np.abs(engine.state.ions.positions)
+@entry_point
+def solve_field(state):
+    """Find the field of the present charges, as at the start of a step that refreshes nothing."""
+    stepping.solve(state.box, state.ions, state.sums, state.pores, state.field, -1, state.plane, state.line)
+
+
+def make_engine(dimensions: int, n_ions: float, threads: int) -> BrownianEngine:
+    """Return a resting membrane with about so many ions."""
+    name, size, unit = RESTING[dimensions]
+    base = mc.read_scenario(SCENARIOS / name)
+    per_size = compose(base).n_ions / getattr(base.geometry, size)
+    scenario = mc.read_scenario(SCENARIOS / name, {f"geometry.{size}": f"{n_ions / per_size} {unit}"})
+    return BrownianEngine(scenario, 1, 0.5, threads)
+
+
+def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dict[str, float]:
+    """Return ion-steps per second of the whole step and of the bare walk, in millions, and the field's share."""
+    engine = make_engine(dimensions, n_ions, threads)
+    positions = np.tile(np.abs(engine.state.ions.positions), dimensions)
     words = np.zeros((threads, BLOCK), dtype=np.uint32)
     numba.set_num_threads(threads)
 
@@ -65,19 +83,25 @@ def measure(n_ions: float, threads: int, seconds: float) -> dict[str, float]:
     def walk(n: int) -> None:
         bare_walk(positions, words, n, np.float32(1e-7), np.float32(25.0))
 
+    def solve(n: int) -> None:
+        for _ in range(n):
+            solve_field(engine.state)
+
     best = {}
-    for name, act in (("whole_step", step), ("bare_walk", walk)):
+    acts = {"whole_step": step, "bare_walk": walk, "field": solve}
+    for name, act in acts.items():
         act(1)
         started = time.perf_counter()
         act(3)
         best[name] = (time.perf_counter() - started) / 3
-    counts = {name: max(1, int(seconds / TURNS / 2 / duration)) for name, duration in best.items()}
+    counts = {name: max(1, int(seconds / TURNS / 3 / duration)) for name, duration in best.items()}
     for _ in range(TURNS):
-        for name, act in (("whole_step", step), ("bare_walk", walk)):
+        for name, act in acts.items():
             started = time.perf_counter()
             act(counts[name])
             best[name] = min(best[name], (time.perf_counter() - started) / counts[name])
-    return {name: engine.n_ions / duration / 1e6 for name, duration in best.items()}
+    speeds = {name: engine.n_ions / best[name] / 1e6 for name in ("whole_step", "bare_walk")}
+    return speeds | {"field_share": best["field"] / best["whole_step"]}
 
 
 def main() -> None:
@@ -85,24 +109,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--dimensions", default="1,2")
     parser.add_argument("--ions", default="1e5,1e6,1e7")
     parser.add_argument("--threads", default=",".join(str(n) for n in sorted({1, available_threads()})))
     parser.add_argument("--seconds", type=float, default=4.0, help="for each line of the table")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
-    print(
-        f"{'ions':>8} {'threads':>8} {'whole step':>14} {'bare walk':>14} {'ratio':>7}   (million ion-steps/s)"
-    )
-    for n_ions in (float(text) for text in arguments.ions.split(",")):
-        for threads in (int(text) for text in arguments.threads.split(",")):
-            speeds = measure(n_ions, threads, arguments.seconds)
-            ratio = speeds["whole_step"] / speeds["bare_walk"]
-            print(
-                f"{n_ions:8.0e} {threads:8d} {speeds['whole_step']:14.0f} {speeds['bare_walk']:14.0f} {ratio:7.2f}"
-            )
-            sys.stdout.flush()
-            rows.append({"ions": n_ions, "threads": threads, **speeds})
+    print("dimensions    ions threads  whole step   bare walk  ratio  field   (million ion-steps/s)")
+    for dimensions, n_ions, threads in itertools.product(
+        map(int, arguments.dimensions.split(",")),
+        map(float, arguments.ions.split(",")),
+        map(int, arguments.threads.split(",")),
+    ):
+        speeds = measure(dimensions, n_ions, threads, arguments.seconds)
+        ratio = speeds["whole_step"] / speeds["bare_walk"]
+        print(
+            f"{dimensions:10d} {n_ions:7.0e} {threads:7d} {speeds['whole_step']:11.0f} {speeds['bare_walk']:11.0f} "
+            f"{ratio:6.2f} {speeds['field_share']:6.1%}"
+        )
+        sys.stdout.flush()
+        rows.append({"dimensions": dimensions, "ions": n_ions, "threads": threads, **speeds})
     if arguments.json:
         result = {"machine": platform.processor() or platform.machine(), "million_ion_steps_per_second": rows}
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
