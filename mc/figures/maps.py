@@ -355,7 +355,7 @@ def plot_scatter(recording: Recording, ax: Axes | None = None, frame: int = -1) 
 
 def figure_of_ions(recording: Recording) -> Figure:
     """Return the ions at the last recorded moment; raises RecordingError as `plot_scatter` does."""
-    figure = style.new_figure(10.0, _map_height(recording, 9.0) + 0.3)
+    figure = style.new_figure(10.0, _map_height(recording, 9.0))
     plot_scatter(recording, figure.add_subplot())
     style.set_title(figure, f"{recording.title}: cytoplasm below the membrane, outside above it")
     return figure
