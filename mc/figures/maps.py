@@ -16,6 +16,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import offset_copy
 
 from mc.analysis.distribution import bin_depth
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
@@ -510,7 +511,9 @@ def _finish_map(recording: Recording, ax: Axes, title: str) -> None:
     ax.set_title(title, fontsize=10, loc="left")
     ax.legend(
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.15),
+        # Below the label of the axis, however high the axes are.
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=offset_copy(ax.transAxes, fig=ax.get_figure(root=True), y=-34.0, units="points"),
         ncols=8,
         fontsize=9,
         frameon=False,
