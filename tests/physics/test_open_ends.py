@@ -175,6 +175,66 @@ def test_between_two_baths_through_pores_ions_pass_at_the_rate_of_the_resistance
     assert expected > 20.0 * np.sqrt(one_way.sum())
 
 
+def far_end_of_a_gradient(time_step, duration=6000.0, blocks=20):
+    """Return where the line through the density of a tracer that comes through the membrane vanishes, by block, nm.
+
+    Without a field; measured more than the longest step, 3.9 nm, away from the membrane and from the end.
+    """
+    area, coefficient, low, high = 5000.0, 2.5, 4.0, 11.0
+    tables = {
+        "title": "A gradient",
+        "simulation": {"duration": 1000.0, "time_step": time_step, "temperature": BODY_TEMPERATURE},
+        "geometry": {"area": area, "inside_length": LENGTH, "outside_length": LENGTH, "boundary": "bath"},
+        "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
+        "species": {
+            "tracer": {"valence": 1, "diffusion_coefficient": coefficient},
+            "tetravalent": {"valence": -4, "diffusion_coefficient": 0.1},
+        },
+        "inside": {"tracer": 300.0, "tetravalent": 75.0},
+        "outside": {"K": 1.0, "Cl": 1.0},
+        "channels": [
+            {"name": "wide", "count": 100, "permeability": {"tracer": 1.0}, "pore": {"mouth_depth": 1.5}}
+        ],
+    }
+    scenario = Scenario.model_validate(tables, context={"internal_units": True})
+    engine = BrownianEngine(scenario, 7, time_step, 1, 0.0)
+    tracer = engine.composition.names.index("tracer")
+    is_tracer = engine.species_of_slots == tracer
+
+    def advance(time):
+        left = round(time / time_step)
+        while left:
+            left -= engine.advance(left)
+            engine.drain_events()
+
+    def net():
+        outward, inward = engine.observe().crossings[0, tracer]
+        return outward - inward
+
+    advance(400.0)
+    ends = []
+    interval, records = 5.0, round(duration / blocks / 5.0)
+    for _ in range(blocks):
+        before, ions = net(), []
+        for _ in range(records):
+            advance(interval)
+            depth = engine.observe().positions[is_tracer] - 4.0
+            ions.append(np.sum((depth > low) & (depth < high)))
+        flux = (net() - before) / (records * interval)
+        ends.append((low + high) / 2.0 + coefficient * np.mean(ions) / (high - low) / flux)
+    return np.array(ends)
+
+
+@pytest.mark.parametrize("time_step", [1.0, 0.25])
+def test_an_end_acts_half_a_step_beyond_its_place(time_step):
+    """By 0.516 deviations of a step, as Milne's problem says; 5 standard errors, and as far from its place."""
+    ends = far_end_of_a_gradient(time_step)
+    error = ends.std(ddof=1) / np.sqrt(len(ends))
+    assert error < 0.06
+    assert abs(ends.mean() - LENGTH - 0.516 * np.sqrt(2.0 * 2.5 * time_step)) < 5.0 * error
+    assert ends.mean() - LENGTH > 5.0 * error
+
+
 def test_the_ledger_counts_who_came_and_went():
     engine = BrownianEngine(make_box(1.0), 6, 1.0, 1)
     engine.advance(100)
