@@ -6,6 +6,7 @@ of independent parts, blocks of a run or runs with other seeds.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from scipy.stats import t as student
 from mc import theory
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines.brownian.engine import BrownianEngine
+from mc.scenario.reading import read_scenario
 from mc.scenario.schema import Scenario
+from mc.simulation import simulate
 
 LENGTH, WIDTH, DEPTH = 50.0, 200.0, 20.0
 TIME_STEP, RECORD = 0.5, 10.0
@@ -255,3 +258,38 @@ def test_another_rise_would_be_noticed(rises, risen):
     for wrong in (at_once, predict_rise(rises, coefficient / 1.25), predict_rise(rises, coefficient * 1.25)):
         off, scores = is_off(rise_differences(rises, risen, wrong))
         assert np.any(off), scores
+
+
+SHIPPED = Path(__file__).parents[2] / "scenarios" / "calcium_microdomain.toml"
+
+
+@pytest.mark.slow
+def test_the_shipped_scenario_shows_its_domain_with_the_field(tmp_path):
+    """30 us with 150 mM of salt and its field; 200 calcium ions, which tell the excess to 7 to 25 %."""
+    recording = simulate(read_scenario(SHIPPED), tmp_path / "run", seed=1, threads=1)
+    maps, names = recording.maps, recording.species_names
+    coefficient = recording.species[names.index("Ca")].diffusion_coefficient
+    inside = recording.profiles.position < 0.0
+    x, y = np.meshgrid(-recording.profiles.position[inside], maps.y - WIDTH / 2.0, indexing="ij")
+    width = np.broadcast_to(recording.profiles.cell_width[inside][:, None], x.shape)
+    far_end = LENGTH + MILNE * np.sqrt(2.0 * coefficient * recording.time_step)
+    per_ion = theory.wall_source_excess(x, y, 1.0, coefficient, DEPTH, far_end, WIDTH)
+    radius, angle = np.hypot(x, y), np.rad2deg(np.arctan2(x, np.abs(y)))
+    measured, expected = [], []
+    for inner, outer, steepest in RINGS:
+        share = width * ((radius >= inner) & (radius < outer) & (angle < steepest))
+        share = share / share.sum()
+        measured.append(np.sum(maps.concentration[:, names.index("Ca")][:, inside] * share, axis=(1, 2)))
+        expected.append(np.sum(per_ion * share))
+    settled = maps.time > SETTLING
+    net = recording["crossings_inward.Ca channel.Ca"] - recording["crossings_outward.Ca channel.Ca"]
+    crossed = net[np.searchsorted(recording.time, maps.time - 1e-6)]
+    current = (np.diff(crossed) / np.diff(maps.time))[settled[1:], None]
+    measured = np.array(measured).T[settled]
+    differences = block_means(measured - np.array(expected) * current, 13)
+    off, scores = is_off(differences)
+    assert not np.any(off), scores
+    errors = differences.std(axis=0) / np.sqrt(len(differences))
+    assert np.all(errors[:4] < 0.2 * np.array(expected)[:4] * current.mean())
+    off, scores = is_off(block_means(measured - 2.0 * np.array(expected) * current, 13))
+    assert np.any(off), scores
