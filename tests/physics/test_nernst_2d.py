@@ -1,4 +1,4 @@
-"""A line of membrane with channels in their places rests at the Nernst potential, as the average over it does."""
+"""A line of membrane with channels in their places rests at the Nernst potential."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,18 @@ EQUILIBRATION = 500.0
 """ns."""
 
 
-def simulate_line(folder, seed, dimensions, duration, placement="even", area=2000.0):
+def simulate_line(folder, seed, duration, placement="even", area=2000.0):
     """Run a membrane that potassium crosses, 140 mM inside and 20 mM outside."""
-    along = {"dimensions": 2, "width": 100.0, "depth": area / 100.0}
-    channel = {"name": "K", "count": 80, "permeability": {"K": 0.037}}
+    channel = {"name": "K", "count": 80, "permeability": {"K": 0.037}, "placement": placement}
     tables = {
         "title": "A line",
         "simulation": {"duration": duration, "time_step": 1.0},
-        "geometry": ({"area": area} if dimensions == 1 else along)
+        "geometry": {"dimensions": 2, "width": 100.0, "depth": area / 100.0}
         | {"inside_length": 15.0, "outside_length": 15.0},
         "membrane": {"thickness": 4.0, "capacitance": "1 uF/cm^2"},
         "inside": {"K": 140.0, "Cl": 10.0},
         "outside": {"K": 20.0, "Na": 130.0, "Cl": 120.0},
-        "channels": [channel | ({} if dimensions == 1 else {"placement": placement})],
+        "channels": [channel],
         "recording": {"interval": 20.0, "positions_interval": duration, "events": False},
     }
     scenario = Scenario.model_validate(tables, context={"internal_units": True})
@@ -34,18 +33,7 @@ def simulate_line(folder, seed, dimensions, duration, placement="even", area=200
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory):
-    return simulate_line(tmp_path_factory.mktemp("line"), 1, 2, 10_000.0)
-
-
-@pytest.fixture(scope="module")
-def point(tmp_path_factory):
-    return simulate_line(tmp_path_factory.mktemp("point"), 2, 1, 10_000.0)
-
-
-def rate_and_error(recording, column):
-    first = np.searchsorted(recording.time, EQUILIBRATION)
-    crossings = np.diff(recording[column][[first, -1]])[0]
-    return crossings, np.sqrt(crossings)
+    return simulate_line(tmp_path_factory.mktemp("line"), 1, 10_000.0)
 
 
 def test_the_potential_is_nernsts(line):
@@ -54,26 +42,6 @@ def test_the_potential_is_nernsts(line):
     assert line.n_ions > 10_000
     assert difference.standard_error < 2.5
     assert abs(difference.mean) < 5.0 * difference.standard_error
-
-
-def test_a_line_agrees_with_its_average(line, point):
-    """Mean and variance of the potential and one-way fluxes, 5 standard errors of the difference."""
-    potentials = [compare_potential(one, EQUILIBRATION).difference for one in (line, point)]
-    error = np.hypot(potentials[0].standard_error, potentials[1].standard_error)
-    assert abs(potentials[0].mean - potentials[1].mean) < 5.0 * error
-    variances = []
-    for one in (line, point):
-        first = np.searchsorted(one.time, EQUILIBRATION)
-        variances.append(variance_estimate(one["charge_separation_potential"][first:]))
-    error = np.hypot(variances[0].standard_error, variances[1].standard_error)
-    assert abs(variances[0].mean - variances[1].mean) < 5.0 * error
-    for direction in ("outward", "inward"):
-        (a, error_a), (b, error_b) = (
-            rate_and_error(one, f"crossings_{direction}.K.K") for one in (line, point)
-        )
-        assert a > 300
-        # The membrane's slow fluctuations make both more variable than Poisson numbers: twice the error.
-        assert abs(a - b) < 5.0 * 2.0 * np.hypot(error_a, error_b)
 
 
 def test_maps_and_places_are_recorded(line):
@@ -91,7 +59,7 @@ def test_maps_and_places_are_recorded(line):
 @pytest.mark.slow
 def test_nernst_to_half_a_millivolt(tmp_path):
     """Channels at random places; standard error below 0.8 mV, within 3 of them, and the noise of the capacitance."""
-    recording = simulate_line(tmp_path, 3, 2, 60_000.0, "random", area=4000.0)
+    recording = simulate_line(tmp_path, 3, 60_000.0, "random", area=4000.0)
     difference = compare_potential(recording, EQUILIBRATION).difference
     assert difference.standard_error < 0.8
     assert abs(difference.mean) < 3.0 * difference.standard_error
