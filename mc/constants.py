@@ -31,3 +31,7 @@ def water_permittivity(temperature: float) -> float:
     """
     celsius = temperature - ZERO_CELSIUS
     return 87.740 - 0.40008 * celsius + 9.398e-4 * celsius**2 - 1.410e-6 * celsius**3
+
+
+LARGEST_GATING_POTENTIAL = 150.0
+"""mV; beyond it, either way, rates of gating stay what they are there: no excursion can make them endless."""

@@ -269,10 +269,7 @@ def describe(
             )
         ),
         channels=tuple(
-            ChannelDescription(
-                one.name, one.count, one.gating.states if one.gating else ("open",), one.permeability
-            )
-            for one in scenario.channels
+            ChannelDescription(one.name, one.count, one.states, one.permeability) for one in scenario.channels
         ),
         pumps=tuple(
             PumpDescription(one.name, one.count, one.acceleration, one.outward, one.inward)

@@ -196,8 +196,8 @@ def find_open(recording: Recording, shown: np.ndarray, moments: Moments) -> np.n
     types = types_of_channels(recording)
     if recording.scenario.recording.events:
         conducts = [
-            [channel.gating is None or state in channel.gating.open for state in described.states]
-            for channel, described in zip(recording.scenario.channels, recording.channels, strict=True)
+            list(channel.gating.scheme.is_open) if channel.gating else [True]
+            for channel in recording.scenario.channels
         ]
         n_states = max(map(len, conducts), default=1)
         table = np.array([row + [False] * (n_states - len(row)) for row in conducts]).reshape(-1, n_states)

@@ -3,13 +3,18 @@
 A channel draws an exponential number and leaves its state when the rate out of it, integrated over time, has used
 that number up. This is exact for rates that are constant over a step, whatever the step: a channel may make
 several transitions in one (Gillespie 1977, J. Phys. Chem. 81:2340, the direct method's waiting times).
+
+Rates may depend on the potential drop at the channel, in the forms that NeuroML names; over a step they are those of
+the drop at its start.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from mc.compilation import compiled, internal
+from mc.constants import LARGEST_GATING_POTENTIAL
 from mc.streams import exponential, uniform
 
 CHAIN = np.dtype(
@@ -18,6 +23,12 @@ CHAIN = np.dtype(
 )
 """One channel's chain: the integrated rate left until its next transition; how many exponential numbers it has drawn,
 the counter of its random stream; its type and state; whether that state conducts."""
+
+LAW = np.dtype([("rate", "f8"), ("midpoint", "f8"), ("scale", "f8"), ("form", "u1")], align=True)
+"""How the rate of a transition, in 1/ns, follows from the potential in mV."""
+
+FORMS = ("constant", "HHExpRate", "HHSigmoidRate", "HHExpLinearRate")
+"""The forms of a law, by number."""
 
 TRANSITION = np.dtype(
     [("step", "i8"), ("time", "f8"), ("channel", "u4"), ("from_state", "u1"), ("to_state", "u1")], align=True
@@ -30,10 +41,16 @@ class Channels(NamedTuple):
 
     chains: np.ndarray
     """(channels,) of CHAIN."""
+    potentials: np.ndarray
+    """(channels,) potential of the inner minus the outer face at each channel, mV."""
+    laws: np.ndarray
+    """(types, states, states) of LAW, from row to column; those of the diagonal are constant and zero."""
+    is_constant: np.ndarray
+    """(types,) whether no law of a type asks for the potential."""
     rates: np.ndarray
-    """(types, states, states) from row to column, 1/ns; the diagonal is zero."""
+    """(types, states, states) what the laws say, 1/ns: rows that depend on the potential are found anew as needed."""
     leaving_rates: np.ndarray
-    """(types, states) the sum of each row."""
+    """(types, states) the sum of each row, likewise."""
     conducts: np.ndarray
     """(types, states) bool."""
     n_open: np.ndarray
@@ -45,6 +62,35 @@ class Transitions(NamedTuple):
 
     n: np.ndarray
     rows: np.ndarray
+
+
+@compiled
+def rate_at(law, potential):
+    """Return the rate of one transition at a potential."""
+    if law.form == 0:
+        return law.rate
+    x = (min(max(potential, -LARGEST_GATING_POTENTIAL), LARGEST_GATING_POTENTIAL) - law.midpoint) / law.scale
+    if law.form == 1:
+        return law.rate * math.exp(x)
+    if law.form == 2:
+        return law.rate / (1.0 + math.exp(-x))
+    # Its limit at x = 0.
+    if abs(x) < 1e-5:
+        return law.rate * (1.0 + 0.5 * x)
+    return law.rate * x / -math.expm1(-x)
+
+
+@compiled
+def find_leaving_rate(channels, channel_type, state, potential):
+    """Find the rates out of a state at a potential, and return their sum."""
+    if not channels.is_constant[channel_type]:
+        total = 0.0
+        for target in range(channels.rates.shape[2]):
+            rate = rate_at(channels.laws[channel_type, state, target], potential)
+            channels.rates[channel_type, state, target] = rate
+            total += rate
+        channels.leaving_rates[channel_type, state] = total
+    return channels.leaving_rates[channel_type, state]
 
 
 @compiled
@@ -68,7 +114,8 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
         chain = channels.chains[channel]
         channel_type = chain.channel_type
         time_left = time_step
-        leaving_rate = channels.leaving_rates[channel_type, chain.state]
+        potential = channels.potentials[channel]
+        leaving_rate = find_leaving_rate(channels, channel_type, chain.state, potential)
         while leaving_rate * time_left > chain.remaining:
             time_left -= chain.remaining / leaving_rate
             before = chain.state
@@ -87,5 +134,5 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
             row.from_state = before
             row.to_state = after
             transitions.n[0] += 1
-            leaving_rate = channels.leaving_rates[channel_type, after]
+            leaving_rate = find_leaving_rate(channels, channel_type, after, potential)
         chain.remaining -= leaving_rate * time_left

@@ -2,16 +2,21 @@
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mc import theory
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, thermal_potential
+from mc.constants import (
+    IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
+    LARGEST_GATING_POTENTIAL,
+    thermal_potential,
+)
 from mc.errors import McError, ScenarioError, StabilityError
 from mc.scenario.composition import Composition, compose
-from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Channel, Scenario
+from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Channel, Gating, Scenario
 
 ASSUMED_SPEED = 3e8
 """Ion-steps per second of the brownian engine on two cores in one dimension, for the estimated run time."""
@@ -39,8 +44,8 @@ number of the permeability (measured: 3.6 % at 0.075); equilibria are not touche
 _COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP = 0.1, 0.2, 0.5
 """Step length over the length of the shorter bath."""
 
-_COMFORTABLE_EVENT, _SAFE_EVENT = 0.05, 0.1
-"""Expected events of one protein in a step."""
+_COMFORTABLE_EVENT, _SAFE_EVENT, _POSSIBLE_EVENT = 0.05, 0.1, 10.0
+"""Expected events of one protein in a step; what is possible is what the buffers of events are made for."""
 
 _LONGEST_AUTOMATIC_STEP = 1.0
 """ns."""
@@ -54,6 +59,9 @@ _TRANSVERSE_SPACING = 1.0
 """nm; default along y, about the width of a mouth. Along the membrane nothing is finer."""
 
 _FEWEST_TRANSVERSE_CELLS = 4
+
+_GATING_POTENTIALS = np.linspace(-100.0, 100.0, 9)
+"""mV; the step is to suit the rates of gates at all of them, and to be possible for those at any potential."""
 
 _MOST_STEPS = 2**32 - 1
 """Random numbers are drawn by a 32-bit number of the step."""
@@ -145,8 +153,10 @@ def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
         scale = length**2 / (2 * scenario.species[name].diffusion_coefficient)
         steps = (level**2 * scale for level in (_COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP))
         limits.append(TimeStepLimit(f"step length of {name} in a bath of {length:g} nm", *steps))
-    for cause, rate in _event_rates(scenario).items():
-        limits.append(TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, math.inf))
+    for cause, (rate, extreme) in _event_rates(scenario).items():
+        limits.append(
+            TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, _POSSIBLE_EVENT / extreme)
+        )
     return limits
 
 
@@ -227,15 +237,31 @@ def _overlapping_mouths(scenario: Scenario, channel: Channel) -> float:
     return min(crowd, channel.count)
 
 
-def _event_rates(scenario: Scenario) -> dict[str, float]:
-    """Return the fastest rate in 1/ns of each channel type's gate and each pump type, those above zero."""
+def _event_rates(scenario: Scenario) -> dict[str, tuple[float, float]]:
+    """Return the fastest rates in 1/ns of each channel type's gate and each pump type, those above zero.
+
+    The first at potentials that cells have, the second at any.
+    """
     rates = {}
+    extremes = (-LARGEST_GATING_POTENTIAL, 0.0, LARGEST_GATING_POTENTIAL)
     for channel in scenario.channels:
         if channel.gating is not None:
-            rates[f"gating of {channel.name}"] = float(channel.gating.rate_matrix().sum(axis=1).max())
+            rates[f"gating of {channel.name}"] = (
+                _fastest_gating(scenario, channel.gating, _GATING_POTENTIALS),
+                _fastest_gating(scenario, channel.gating, extremes),
+            )
     for pump in scenario.pumps:
-        rates[f"cycles of {pump.name}"] = pump.turnover * pump.acceleration
-    return {cause: rate for cause, rate in rates.items() if rate > 0}
+        rate = pump.turnover * pump.acceleration
+        rates[f"cycles of {pump.name}"] = (rate, rate)
+    return {cause: fastest for cause, fastest in rates.items() if fastest[0] > 0}
+
+
+def _fastest_gating(scenario: Scenario, gating: Gating, potentials: Iterable[float]) -> float:
+    """Return the fastest rate in 1/ns out of any state at some potentials."""
+    temperature = scenario.simulation.temperature
+    return max(
+        float(gating.rate_matrix(float(potential), temperature).sum(axis=1).max()) for potential in potentials
+    )
 
 
 def largest_time_step(scenario: Scenario) -> TimeStepLimit:
@@ -540,18 +566,44 @@ def _describe_species(
     return tuple(rows)
 
 
-def _mean_permeabilities(scenario: Scenario) -> dict[str, float]:
-    """Return the mean permeability in nm3/ns of the whole patch for each species, gating counted in."""
+def _mean_permeabilities(scenario: Scenario, potential: float) -> dict[str, float]:
+    """Return the mean permeability in nm3/ns of the whole patch for each species, with gates as they rest at V."""
     total: dict[str, float] = {}
     for channel in scenario.channels:
-        n_open = channel.count * channel.open_probability()
+        n_open = channel.count * channel.open_probability(potential)
         for name, permeability in channel.permeability.items():
             total[name] = total.get(name, 0.0) + n_open * permeability
     return {name: permeability for name, permeability in total.items() if permeability > 0}
 
 
 def _ghk_potential(scenario: Scenario, pump_current: float) -> float | None:
-    permeabilities = _mean_permeabilities(scenario)
+    """Return where the current vanishes, in mV: where gates depend on the potential, with them as they rest there.
+
+    Of several such potentials, the most negative one.
+    """
+    if all(channel.gating is None or channel.gating.is_constant for channel in scenario.channels):
+        return _ghk_potential_at(scenario, pump_current, 0.0)
+    potentials = np.linspace(-LARGEST_GATING_POTENTIAL, LARGEST_GATING_POTENTIAL, 301)
+    low = None
+    for potential in map(float, potentials):
+        reversal = _ghk_potential_at(scenario, pump_current, potential)
+        if reversal is None or not math.isfinite(reversal):
+            continue
+        if reversal > potential:
+            low = potential
+        elif low is not None:
+            high = potential
+            for _ in range(40):
+                middle = (low + high) / 2.0
+                is_above = (_ghk_potential_at(scenario, pump_current, middle) or 0.0) > middle
+                low, high = (middle, high) if is_above else (low, middle)
+            return (low + high) / 2.0
+    return None
+
+
+def _ghk_potential_at(scenario: Scenario, pump_current: float, gating_potential: float) -> float | None:
+    """Return the potential in mV where no current flows through gates as they rest at another potential."""
+    permeabilities = _mean_permeabilities(scenario, gating_potential)
     if not permeabilities:
         return None
     valences = {name: scenario.species[name].valence for name in permeabilities}
@@ -568,8 +620,8 @@ def _ghk_potential(scenario: Scenario, pump_current: float) -> float | None:
     return None if math.isnan(potential) else potential
 
 
-def _net_currents(scenario: Scenario, potential: float) -> dict[str, float]:
-    """Return the outward current in e/ns of each permeant species at `potential` in mV."""
+def _net_currents(scenario: Scenario, potential: float, gating_potential: float) -> dict[str, float]:
+    """Return the outward current in e/ns of each permeant species at `potential` in mV, through gates that rest."""
     return {
         name: float(
             theory.ghk_current(
@@ -581,13 +633,15 @@ def _net_currents(scenario: Scenario, potential: float) -> dict[str, float]:
                 scenario.simulation.temperature,
             )
         )
-        for name, permeability in _mean_permeabilities(scenario).items()
+        for name, permeability in _mean_permeabilities(scenario, gating_potential).items()
     }
 
 
 def _slope_conductance(scenario: Scenario, potential: float) -> float:
     """Return dI/dV of the whole patch in e/(mV ns), over 1 mV."""
-    above, below = (sum(_net_currents(scenario, potential + shift).values()) for shift in (0.5, -0.5))
+    above, below = (
+        sum(_net_currents(scenario, potential + shift, potential).values()) for shift in (0.5, -0.5)
+    )
     return above - below
 
 
@@ -631,7 +685,7 @@ def _judge_patch(
         warnings.append(
             f"thermal noise of the potential is {noise:.3g} mV (kT/C): the patch of {area:g} nm2 is small"
         )
-    permeant = _mean_permeabilities(scenario)
+    permeant = _mean_permeabilities(scenario, 0.0)
     for i, name in enumerate(composition.names):
         if name not in permeant:
             continue
@@ -707,7 +761,7 @@ def _judge_run_down(scenario: Scenario, composition: Composition, rest: float) -
     """Warn where leaks and pumps at rest change a concentration by a quarter or more within the run."""
     warnings = []
     pump_currents = _pump_currents(scenario)
-    for name, leak in _net_currents(scenario, rest).items():
+    for name, leak in _net_currents(scenario, rest, rest).items():
         current = leak + pump_currents.get(name, 0.0)
         moved = abs(current / scenario.species[name].valence) * scenario.simulation.duration
         i = composition.names.index(name)

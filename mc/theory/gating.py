@@ -12,6 +12,44 @@ from numpy.typing import ArrayLike
 from mc.theory.species import require
 
 
+def exponential_rate(potential: ArrayLike, rate: ArrayLike, midpoint: ArrayLike, scale: ArrayLike) -> Any:
+    """Return rate exp((V - midpoint)/scale): NeuroML's HHExpRate. Potentials in mV; the rate's unit is kept.
+
+    Hodgkin & Huxley (1952), J. Physiol. 117:500, eqs. 13, 21 and 23 have this form.
+    """
+    return np.asarray(rate, dtype=float) * np.exp(_scaled(potential, midpoint, scale))
+
+
+def sigmoid_rate(potential: ArrayLike, rate: ArrayLike, midpoint: ArrayLike, scale: ArrayLike) -> Any:
+    """Return rate/(1 + exp(-(V - midpoint)/scale)): NeuroML's HHSigmoidRate, as in Hodgkin & Huxley's eq. 24."""
+    return np.asarray(rate, dtype=float) / (1.0 + np.exp(-_scaled(potential, midpoint, scale)))
+
+
+def exponential_linear_rate(
+    potential: ArrayLike, rate: ArrayLike, midpoint: ArrayLike, scale: ArrayLike
+) -> Any:
+    """Return rate x/(1 - exp(-x)), x = (V - midpoint)/scale, and `rate` at x = 0: NeuroML's HHExpLinearRate.
+
+    Hodgkin & Huxley (1952), J. Physiol. 117:500, eqs. 12 and 20 have this form.
+    """
+    x = _scaled(potential, midpoint, scale)
+    is_small = np.abs(x) < 1e-5
+    ratio = x / -np.expm1(-np.where(is_small, 1.0, x))
+    return np.asarray(rate, dtype=float) * np.where(is_small, 1.0 + 0.5 * x, ratio)
+
+
+def _scaled(potential: ArrayLike, midpoint: ArrayLike, scale: ArrayLike) -> np.ndarray:
+    return (np.asarray(potential, dtype=float) - np.asarray(midpoint, dtype=float)) / np.asarray(scale, float)
+
+
+VOLTAGE_DEPENDENCES = {
+    "HHExpRate": exponential_rate,
+    "HHSigmoidRate": sigmoid_rate,
+    "HHExpLinearRate": exponential_linear_rate,
+}
+"""NeuroML's named forms of a rate that depends on the potential."""
+
+
 class DwellTimes(NamedTuple):
     """Mean uninterrupted times in ns that a channel conducts and that it does not."""
 

@@ -74,6 +74,7 @@ def make_plane(
     box: Box,
     pores: Pores,
     conductivities: NDArray[np.float64],
+    drops: NDArray[np.float64],
     placement: Placement,
     seed: int,
     chunks: int,
@@ -81,7 +82,7 @@ def make_plane(
 ) -> Plane:
     """Return the plane of a scenario: ions uniform along it, proteins in their places, the field factorised.
 
-    `conductivities`: (2 * stride,) at the start, e/(mV nm ns).
+    `conductivities`: (2 * stride,) at the start, e/(mV nm ns); `drops`: (channels,) what the potential is put in.
     """
     geometry, grid = scenario.geometry, box.grid
     widths, cells = geometry.transverse_lengths, resolve_transverse_cells(scenario)
@@ -122,7 +123,7 @@ def make_plane(
         tables=tables,
         sums=clouds.sums_of(tables, 0),
         sheet=sheet,
-        mouths=_make_mouths(scenario, ions, box, pores, placement),
+        mouths=_make_mouths(scenario, ions, box, pores, drops, placement),
         pump_sites=placement.pumps.astype(np.float64),
         depth=geometry.area / float(np.prod(widths)),
         modes=box_modes,
@@ -153,7 +154,14 @@ def _place_along(n_ions: int, widths: tuple[float, ...], seed: int) -> NDArray[n
     return places
 
 
-def _make_mouths(scenario: Scenario, ions: Ions, box: Box, pores: Pores, placement: Placement) -> Mouths:
+def _make_mouths(
+    scenario: Scenario,
+    ions: Ions,
+    box: Box,
+    pores: Pores,
+    drops: NDArray[np.float64],
+    placement: Placement,
+) -> Mouths:
     (period,) = scenario.geometry.transverse_lengths
     widths = np.array([min(one.pore.mouth_width, period) for one in scenario.channels], dtype=np.float64)
     areas = widths * scenario.geometry.area / period
@@ -176,7 +184,7 @@ def _make_mouths(scenario: Scenario, ions: Ions, box: Box, pores: Pores, placeme
         most_capture = np.maximum(most_capture, per_area[covers].sum(axis=0))
     return Mouths(
         sites=placement.channels.astype(np.float64),
-        drops=np.zeros(types.size),
+        drops=drops,
         areas=areas,
         widths=widths,
         period=float(period),

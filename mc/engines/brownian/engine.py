@@ -19,7 +19,7 @@ from mc.engines.brownian import construction, crossing, exchange, motion, steppi
 from mc.errors import LedgerError, StabilityError
 from mc.field.deposition import HISTOGRAMS, PARKED, Sums
 from mc.field.poisson import Grid
-from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
+from mc.membrane.gating import CHAIN, FORMS, LAW, TRANSITION, Channels, Transitions
 from mc.membrane.transport import MOST_IONS, PUMP, PUMP_MOVE, PumpMoves, Pumps
 from mc.scenario.advice import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
@@ -271,7 +271,7 @@ class BrownianEngine:
         return tuple(
             np.bincount(
                 channels.chains["state"][first[i] : first[i + 1]],
-                minlength=len(one.gating.states) if one.gating else 1,
+                minlength=len(one.states),
             )
             for i, one in enumerate(self.scenario.channels)
         )
@@ -372,7 +372,7 @@ def make_state(
         entry_exponents=np.zeros((n_species, 2)),
         thresholds=np.zeros((n_species, 2), dtype=np.uint32),
     )
-    channels = _make_channels(scenario, seed)
+    channels = _make_channels(scenario, seed, clamped_potential or 0.0)
     pumps = _make_pumps(scenario, composition, seed)
     pores = _make_pores(scenario, composition, time_step, ions.positions.size)
     scratch = _make_scratch(ions, n_species, stride, threads)
@@ -388,6 +388,7 @@ def make_state(
             box,
             pores,
             field.conductivities,
+            channels.potentials,
             place(scenario, seed),
             seed,
             chunks,
@@ -507,9 +508,11 @@ def _make_scratch(ions: stepping.Ions, n_species: int, stride: int, threads: int
     )
 
 
-def _make_channels(scenario: Scenario, seed: int) -> Channels:
-    types = scenario.channels
-    n_states = max((len(one.gating.states) if one.gating else 1 for one in types), default=1)
+def _make_channels(scenario: Scenario, seed: int, potential: float) -> Channels:
+    types, temperature = scenario.channels, scenario.simulation.temperature
+    n_states = max((len(one.states) for one in types), default=1)
+    laws = np.zeros((len(types), n_states, n_states), dtype=LAW)
+    laws["scale"] = 1.0
     rates = np.zeros((len(types), n_states, n_states))
     conducts = np.zeros((len(types), n_states), dtype=np.bool_)
     chains = np.zeros(sum(one.count for one in types), dtype=CHAIN)
@@ -520,18 +523,30 @@ def _make_channels(scenario: Scenario, seed: int) -> Channels:
         if one.gating is None:
             conducts[i, 0] = True
             continue
-        states, members = one.gating.states, chains["channel_type"] == i
-        rates[i, : len(states), : len(states)] = one.gating.rate_matrix()
-        conducts[i, : len(states)] = [name in one.gating.open for name in states]
+        scheme, members = one.gating.scheme, chains["channel_type"] == i
+        n = len(scheme.states)
+        speed = one.gating.speed(temperature)
+        for source, target, number, law in scheme.transitions:
+            laws[i, source, target] = (
+                number * speed * law.rate,
+                law.midpoint or 0.0,
+                law.scale or 1.0,
+                FORMS.index(law.kind),
+            )
+        rates[i, :n, :n] = one.gating.rate_matrix(potential, temperature)
+        conducts[i, :n] = scheme.is_open
         if one.gating.initial is not None:
-            chains["state"][members] = states.index(one.gating.initial)
+            chains["state"][members] = scheme.states.index(one.gating.initial)
         else:
-            edges = np.cumsum(stationary_distribution(one.gating.rate_matrix()))
+            edges = np.cumsum(stationary_distribution(rates[i, :n, :n]))
             chains["state"][members] = np.searchsorted(edges[:-1], draws[members], side="right")
     chains["is_open"] = conducts[chains["channel_type"], chains["state"]]
     n_open = np.bincount(chains["channel_type"], weights=chains["is_open"], minlength=len(types))
     return Channels(
         chains=chains,
+        potentials=np.full(chains.size, potential),
+        laws=laws,
+        is_constant=np.all(laws["form"] == 0, axis=(1, 2)),
         rates=rates,
         leaving_rates=rates.sum(axis=2),
         conducts=conducts,

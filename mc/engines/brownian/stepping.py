@@ -409,6 +409,13 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
 
 
 @internal
+def share_potential(channels, field, line):
+    """Let every channel see the drop of the slab, where there is but one; in the plane each has its own."""
+    if line is not None:
+        channels.potentials[:] = field.slab_drop[0]
+
+
+@internal
 def is_half_full(buffer):
     """Return whether a buffer of events must be emptied: a step never fills the other half."""
     return 2 * buffer.n[0] > buffer.rows.size
@@ -473,6 +480,7 @@ def advance(state, n_steps):
             plane,
         )
 
+        share_potential(channels, field, line)
         gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
         pump(
             pumps,

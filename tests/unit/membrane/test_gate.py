@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mc.membrane import gating
-from mc.membrane.gating import CHAIN, TRANSITION, Channels, Transitions
+from mc.membrane.gating import CHAIN, FORMS, LAW, TRANSITION, Channels, Transitions
 from mc.streams import stream_key
+from mc.theory.gating import VOLTAGE_DEPENDENCES
 
 KEYS = stream_key(1, 4), stream_key(1, 5)
 
@@ -14,7 +15,18 @@ def make_channels(rates, conducts, states):
     chains = np.zeros(len(states), CHAIN).view(np.recarray)
     chains.state, chains.remaining = states, 1.0
     chains.is_open = np.array(conducts)[chains.state]
-    return Channels(chains, rates, rates.sum(axis=2), np.array([conducts]), np.array([chains.is_open.sum()]))
+    laws = np.zeros(rates.shape, LAW).view(np.recarray)
+    laws.rate, laws.scale = rates, 1.0
+    return Channels(
+        chains,
+        np.zeros(len(states)),
+        laws,
+        np.array([True]),
+        rates,
+        rates.sum(axis=2),
+        np.array([conducts]),
+        np.array([chains.is_open.sum()]),
+    )
 
 
 def make_transitions(n=1000):
@@ -92,3 +104,35 @@ def test_the_length_of_a_step_does_not_change_when_channels_move():
     assert found[0].size > 50
     np.testing.assert_array_equal(found[0].to_state, found[1].to_state)
     np.testing.assert_allclose(found[0].time, found[1].time, atol=1e-9)
+
+
+def law(kind, rate, midpoint, scale):
+    one = np.zeros(1, LAW).view(np.recarray)[0]
+    one.rate, one.midpoint, one.scale, one.form = rate, midpoint, scale, FORMS.index(kind)
+    return one
+
+
+@pytest.mark.parametrize("kind", list(VOLTAGE_DEPENDENCES))
+@pytest.mark.parametrize("potential", [-120.0, -40.0 - 1e-7, -40.0, -40.0 + 1e-3, 0.0, 60.0])
+def test_rates_are_those_of_the_named_forms(kind, potential):
+    for scale in (10.0, -18.0):
+        expected = VOLTAGE_DEPENDENCES[kind](potential, 0.1, -40.0, scale)
+        assert gating.rate_at(law(kind, 0.1, -40.0, scale), potential) == pytest.approx(expected, rel=1e-9)
+
+
+def test_rates_stay_finite_at_any_potential():
+    steep = law("HHExpRate", 1.0, 0.0, 5.0)
+    assert gating.rate_at(steep, 1e6) == gating.rate_at(steep, 150.0) < np.inf
+    assert gating.rate_at(law("constant", 0.25, 0.0, 1.0), 1e6) == 0.25
+
+
+def test_a_channel_follows_the_potential_at_its_own_place():
+    """Of two channels of a type one is depolarised: only that one leaves, at its rate."""
+    channels, transitions = make_channels([[0.0, 1.0], [0.0, 0.0]], [False, True], [0, 0]), make_transitions()
+    channels.laws[0, 0, 1].form = FORMS.index("HHExpRate")
+    channels.laws[0, 0, 1].scale = 10.0
+    channels.is_constant[0] = False
+    channels.potentials[:] = [-100.0, 10.0]
+    gate(channels, transitions, time_step=0.5)
+    assert list(channels.chains.state) == [0, 1]
+    assert transitions.rows[0].time == pytest.approx(np.exp(-1.0))

@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from pydantic import BaseModel
@@ -97,7 +98,7 @@ def test_recording_intervals_follow_the_duration(read):
 def test_open_probability_of_a_two_state_channel(read):
     gate = 'states=["c","o"], open=["o"], rates={"c->o"="2 /us", "o -> c"="0.5 /us"}'
     channel = read(f"{GATE}{{{gate}}}").channels[0]
-    assert channel.gating.rates == {"c->o": 2e-3, "o->c": 5e-4}
+    assert {key: law.rate for key, law in channel.gating.rates.items()} == {"c->o": 2e-3, "o->c": 5e-4}
     assert channel.open_probability() == pytest.approx(0.8)
     assert channel.gating.rate_matrix().tolist() == [[0, 2e-3], [5e-4, 0]]
 
@@ -245,3 +246,69 @@ def test_every_field_of_every_model_has_a_sentence_of_description():
     for model in models:
         for name, field in model.model_fields.items():
             assert (field.description or "").endswith("."), f"{model.__name__}.{name}"
+
+
+LAW = '{kind="HHExpRate", rate="1 /ms", midpoint="-40 mV", scale="10 mV"}'
+
+
+@pytest.mark.parametrize(
+    ("gating", "message"),
+    [
+        (
+            'gates=[{name="n", forward={kind="HHExpRat", rate="1 /ms"}, reverse="1 /ms"}]',
+            "expected 'constant'",
+        ),
+        ('gates=[{name="n", forward={kind="HHExpRate", rate="1 /ms"}, reverse="1 /ms"}]', "needs a scale"),
+        (
+            'gates=[{name="n", forward={rate="1 /ms", scale="1 mV"}, reverse="1 /ms"}]',
+            "a constant rate has none",
+        ),
+        ('gates=[{name="n", forward="0 /ms", reverse="1 /ms"}]', "could never open"),
+        ('gates=[{name="n", forward="-1 /ms", reverse="1 /ms"}]', "must not be negative"),
+        ('states=["n"], gates=[{name="n", forward="1 /ms", reverse="1 /ms"}]', "stands beside gates"),
+        ('gates=[{name="n", forward="1 /ms", reverse="1 /ms"}], initial="n2"', "the states are n0, n1"),
+        ('gates=[{name="n", forward="1 /ms", reverse="1 /ms"}], q10=3.0', "needs reference_temperature"),
+        (
+            'gates=[{name="n", instances=8, forward="1 /ms", reverse="1 /ms"}, '
+            '{name="m", instances=8, forward="1 /ms", reverse="1 /ms"}]',
+            "make 81 states; at most 64",
+        ),
+        ('open=["o"]', "states is missing"),
+    ],
+)
+def test_gates_that_cannot_be_are_refused(read, gating, message):
+    with pytest.raises(ScenarioError, match=re.escape(message)):
+        read(f"{GATE}{{{gating}}}")
+
+
+def test_rates_may_depend_on_the_potential_and_the_temperature(read):
+    gate = f'states=["c","o"], open=["o"], rates={{"c->o"={LAW}, "o->c"="2 /ms"}}'
+    gating = read(f'{GATE}{{{gate}, q10=3.0, reference_temperature="27 degC"}}').channels[0].gating
+    assert not gating.is_constant
+    assert gating.rate_matrix(-30.0)[0, 1] == pytest.approx(1e-6 * math.e)
+    assert gating.rate_matrix(-30.0, 310.15)[1, 0] == pytest.approx(6e-6)
+    assert gating.open_probability(-40.0) == pytest.approx(1.0 / 3.0)
+
+
+def test_gates_are_written_out_as_a_scheme(read):
+    gates = (
+        f'gates=[{{name="m", instances=2, forward={LAW}, reverse="1 /ms"}}, '
+        '{name="h", forward="1 /ms", reverse="3 /ms"}]'
+    )
+    scheme = read(f"{GATE}{{{gates}}}").channels[0].gating.scheme
+    assert scheme.states == ("m0h0", "m0h1", "m1h0", "m1h1", "m2h0", "m2h1")
+    assert scheme.is_open == (False,) * 5 + (True,)
+    assert {(one.source, one.target, one.multiplicity) for one in scheme.transitions if one.source == 3} == {
+        (3, 5, 1),
+        (3, 1, 1),
+        (3, 2, 1),
+    }
+    # In each state each of the three subunits can change.
+    assert sum(one.multiplicity for one in scheme.transitions) == len(scheme.states) * 3
+
+
+def test_a_gate_survives_being_written_and_read(read):
+    gates = f'gates=[{{name="n", instances=4, forward={LAW}, reverse="1 /ms"}}]'
+    scenario = read(f"{GATE}{{{gates}}}")
+    again = Scenario.from_json(scenario.to_json())
+    assert again.channels == scenario.channels
