@@ -20,10 +20,14 @@ RESOLVING_STEP = 0.0125
 """ns; 0.26 nm, a third of the Debye length."""
 
 
-def polarised_engine(charge, time_step, length=LENGTH, seed=1):
+PLANE = {"width": 50.0, "grid": {"grid_spacing": 0.195, "grid_spacing_y": 0.78}}
+"""In two dimensions: a line 100 nm deep, with cells along the normal as fine as in one dimension."""
+
+
+def polarised_engine(charge, time_step, seed=1, **size):
     """Return an engine with `charge` positive ions taken from outside and put inside, at the mirror position."""
     patch = make_patch(
-        inside={"K": SALT, "Cl": SALT}, outside={"K": SALT, "Cl": SALT}, area=AREA, length=length
+        inside={"K": SALT, "Cl": SALT}, outside={"K": SALT, "Cl": SALT}, area=AREA, length=LENGTH, **size
     )
     engine = BrownianEngine(patch, seed, time_step, threads=1)
     first_ion, positions = engine.state.ions.first_ion, engine.state.ions.positions
@@ -31,9 +35,7 @@ def polarised_engine(charge, time_step, length=LENGTH, seed=1):
     moved = cations[np.sign(positions[cations]) == np.sign(charge)][: abs(charge)]
     positions[moved] *= -1.0
     stepping.advance(engine.state, 0)
-    engine.state.sums.counts[:] = engine.state.look.counts
-    engine.state.sums.weight_sums[:] = engine.state.look.weight_sums
-    stepping.advance(engine.state, 0)
+    engine.deposit_as_looked_at()
     return engine
 
 
@@ -56,10 +58,11 @@ def diffuse_layer_potential(charge):
     return brentq(surplus, -500.0, 500.0)
 
 
+@pytest.mark.parametrize("size", [{}, PLANE], ids=["1D", "2D"])
 @pytest.mark.parametrize("charge", [CHARGE, -20, 0, 20])
-def test_the_slab_holds_charge_over_capacitance(charge):
+def test_the_slab_holds_charge_over_capacitance(charge, size):
     """Exactly, in both read-outs that see the slab alone, at every moment."""
-    engine = polarised_engine(charge, time_step=1.0)
+    engine = polarised_engine(charge, time_step=1.0, **size)
     capacitance = engine.scenario.membrane.capacitance * AREA
     for one in observe(engine, 0.0, 20.0, 5.0):
         assert one.charge_separation_potential == pytest.approx(charge / capacitance, rel=1e-12)
@@ -72,6 +75,13 @@ def resolved():
     """Return an engine and observations of a membrane at half a volt, in steps that resolve the diffuse layers."""
     engine = polarised_engine(CHARGE, RESOLVING_STEP)
     return engine, observe(engine, 20.0, 500.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def resolved_plane():
+    """Return the same in two dimensions, with half the observations."""
+    engine = polarised_engine(CHARGE, RESOLVING_STEP, **PLANE)
+    return engine, observe(engine, 20.0, 250.0, 0.5)
 
 
 def layers_of(observations):
@@ -98,13 +108,14 @@ def test_electrodes_read_the_slab_and_two_diffuse_layers(resolved):
     assert abs(extrapolated - 1.2) > 5.0 * error
 
 
+@pytest.mark.parametrize("run", ["resolved", "resolved_plane"], ids=["1D", "2D"])
 @pytest.mark.parametrize("side", ["inside", "outside"])
-def test_the_diffuse_layer_is_gouy_and_chapmans(resolved, side):
+def test_the_diffuse_layer_is_gouy_and_chapmans(request, run, side):
     """The charge between the face and 0.8, 1.2, 1.6 and 2 nm; 5 sigma, a false alarm in 5e-6 of all seeds.
 
     By Gauss what lies beyond a distance is the charge of a face at the potential that is left there.
     """
-    engine, observations = resolved
+    engine, observations = request.getfixturevalue(run)
     centres, widths, _ = engine.cells_along_x()
     is_side = (centres < 0.0) if side == "inside" else (centres > 0.0)
     order = np.argsort(abs(centres[is_side]))
