@@ -175,7 +175,7 @@ def test_between_two_baths_through_pores_ions_pass_at_the_rate_of_the_resistance
     assert expected > 20.0 * np.sqrt(one_way.sum())
 
 
-def far_end_of_a_gradient(time_step, duration=6000.0, blocks=20):
+def far_end_of_a_gradient(time_step, duration=3000.0, blocks=20):
     """Return where the line through the density of a tracer that comes through the membrane vanishes, by block, nm.
 
     Without a field; measured more than the longest step, 3.9 nm, away from the membrane and from the end.
