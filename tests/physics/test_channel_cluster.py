@@ -5,15 +5,20 @@ without a field, and without potassium there: so every ion counts. As for the mi
 is driven by the crossings that were counted. Confidence bands are Student's for means of blocks.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from membrane_patch import BODY_TEMPERATURE
 from scipy.stats import t as student
 
 from mc import theory
+from mc.analysis.statistics import block_average
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines.brownian.engine import BrownianEngine
+from mc.scenario.reading import read_scenario
 from mc.scenario.schema import Scenario
+from mc.simulation import simulate
 
 LENGTH, WIDTH, DEPTH, THICKNESS = 50.0, 200.0, 20.0, 4.0
 CHANNELS, MOUTH_WIDTH, RADIUS, CENTRE = 20, 1.0, 10.0, 100.0
@@ -196,3 +201,49 @@ def test_the_scenario_says_what_theory_says():
     assert current * access / per_millimolar == pytest.approx(2.6, abs=0.05)
     away = theory.wall_source_excess(0.0, [20.0, 50.0, 100.0], current, coefficient, DEPTH, LENGTH, WIDTH)
     np.testing.assert_allclose(away, [1.16, 0.43, 0.17], rtol=0.02)
+
+
+SHIPPED = Path(__file__).parents[2] / "scenarios" / "channel_cluster.toml"
+
+
+@pytest.mark.slow
+def test_the_shipped_scenario_shows_its_cloud_with_the_field(tmp_path):
+    """Clustered less spread, so that what both baths hold anyhow drops out; 4 standard errors, with fixed seeds.
+
+    With its field the bath of line charges holds some per cent more of all ions than its reservoir.
+    """
+    measured, errors, predicted = [], [], []
+    for name, override in (
+        ("spread", ()),
+        ("clustered", ['channels."K leak".cluster={ centre = "100 nm", radius = "10 nm" }']),
+    ):
+        recording = simulate(read_scenario(SHIPPED, override), tmp_path / name, seed=1, threads=1)
+        maps, potassium = recording.maps, recording.species_names.index("K")
+        coefficient = recording.species[potassium].diffusion_coefficient
+        far_end = LENGTH + 0.516 * np.sqrt(2.0 * coefficient * recording.time_step)
+        outside = recording.profiles.position > THICKNESS
+        x = (recording.profiles.position[outside] - THICKNESS)[:, None]
+        y = np.abs(maps.y - CENTRE)
+        settled = maps.time > SETTLING
+        concentration = maps.concentration[settled, potassium][:, outside]
+        net = recording["crossings_outward.K leak.K"] - recording["crossings_inward.K leak.K"]
+        first = np.searchsorted(recording.time, SETTLING)
+        current = (net[-1] - net[first]) / (recording.time[-1] - recording.time[first])
+        for (low, high), (near, far) in REGIONS.values():
+            is_inside = (x >= low) & (x < high) & ((y >= near) & (y < far) | (name == "spread"))
+            mean = block_average(concentration[:, is_inside].mean(axis=1))
+            measured.append(mean.mean)
+            errors.append(mean.standard_error)
+        if name == "spread":
+            depths = np.array([(low + high) / 2.0 for (low, high), _ in REGIONS.values()])
+            per_ion = (far_end - depths) / (coefficient * WIDTH * DEPTH)
+            predicted.append(current * per_ion / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR)
+        else:
+            predicted.append(current * predict(CLUSTERED_SITES, coefficient, far_end))
+    difference = np.diff(np.array(measured).reshape(2, -1), axis=0)[0]
+    error = np.hypot(*np.array(errors).reshape(2, -1))
+    assert np.all(error < 0.25)
+    scores = (difference - (predicted[1] - predicted[0])) / error
+    assert np.all(np.abs(scores) < 4.0), scores
+    # Without a cloud of their own, as channels that do not feel each other.
+    assert difference[0] > 5.0 * error[0]
