@@ -16,7 +16,8 @@ from mc.constants import (
 )
 from mc.errors import McError, ScenarioError, StabilityError
 from mc.scenario.composition import Composition, compose
-from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Channel, Gating, Scenario
+from mc.scenario.proteins import Channel, Gating
+from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Scenario
 
 ASSUMED_SPEED = 3e8
 """Ion-steps per second of the brownian engine on two cores in one dimension, for the estimated run time."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mc.scenario.schema import Protein, Scenario
+from mc.scenario.proteins import Protein
+from mc.scenario.schema import Scenario
 from mc.streams import PLACEMENT_OF_CHANNELS, PLACEMENT_OF_PUMPS, stream_key, uniforms
 
 

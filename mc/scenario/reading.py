@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mc.errors import ScenarioError
-from mc.scenario.schema import FaultList, Scenario, ScenarioSource, nearest_key_hint
+from mc.scenario.fields import FaultList, nearest_key_hint
+from mc.scenario.schema import Scenario, ScenarioSource
 
 KeyPath = tuple[str | int, ...]
 

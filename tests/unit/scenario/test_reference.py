@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mc.scenario.proteins import Channel, Gating, Pore, Pump
 from mc.scenario.reading import write_value
 from mc.scenario.reference import _default, write_reference
 from mc.scenario.schema import (
-    Channel,
-    Gating,
     Geometry,
     ImpermeantAnion,
     Membrane,
-    Pore,
-    Pump,
     RecordingSettings,
     SimulationSettings,
     Species,

@@ -5,7 +5,9 @@ import pytest
 from pydantic import BaseModel
 
 from mc.errors import ScenarioError
-from mc.scenario.schema import Gating, Model, Scenario, make_known_species
+from mc.scenario.fields import Model
+from mc.scenario.proteins import Gating
+from mc.scenario.schema import Scenario, make_known_species
 
 GATE = "channels.0.gating="
 
