@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.timeline import LowPass
 from mc.errors import ScenarioError
 from mc.recording.layout import (
     COMPLETED,
@@ -72,6 +73,10 @@ def simulate(
     and for a file that cannot be written.
     """
     _check_arguments(scenario, seed, threads)
+    if clamped_potential is not None and scenario.protocol.has_commands:
+        raise ScenarioError(
+            "clamped_potential stands beside the commands of a protocol: give the one or the other"
+        )
     path = Path(folder or scenario.default_folder()) / "run.h5"
     if not overwrite:
         refuse_existing(path)
@@ -123,6 +128,7 @@ class _Run:
         self.concentrations: list[NDArray] = []
         self.potentials: list[NDArray] = []
         self.maps = _MapMean()
+        self.filter = LowPass([one.low_pass for one in scenario.electrodes], engine.time_step)
         self.profiles = 0
         self.started = self.reported = time.monotonic()
 
@@ -180,7 +186,13 @@ class _Run:
             ("state", np.concatenate([np.empty(0), *observation.states])),
             ("crossings_outward", observation.crossings[:, :, 0].ravel()),
             ("crossings_inward", observation.crossings[:, :, 1].ravel()),
-            ("pump_cycles", observation.pump_cycles),
+            ("permeability", observation.permeability),
+            ("displaced_charge", observation.displaced_charge.ravel()),
+            ("pump_cycles", observation.pump_cycles[:, 0]),
+            ("pump_cycles_backward", observation.pump_cycles[:, 1]),
+            ("command_potential", observation.command_potential),
+            ("injected_charge", observation.injected_charge),
+            ("electrode", self.filter.read(observation.step, observation.electrodes)),
             ("ledger_charge", observation.total_charge),
         ):
             row[self.blocks[name]] = values
@@ -273,8 +285,9 @@ def describe(
         ),
         pumps=tuple(
             PumpDescription(one.name, one.count, one.acceleration, one.outward, one.inward)
-            for one in scenario.pumps
+            for one in scenario.carriers
         ),
+        electrodes=tuple(one.name for one in scenario.electrodes),
         n_ions=engine.n_ions,
         recorded_ions=recorded,
         recorded_species=engine.species_of_slots[recorded],

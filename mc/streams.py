@@ -30,9 +30,12 @@ from mc.compilation import compiled
     RESERVOIR_NUMBER,
     RESERVOIR_PLACE,
     DIFFUSION_ALONG,
-) = range(16)
-"""The streams; new ones come last, for their numbers are in the results. Diffusion along a second axis would take the
-number after DIFFUSION_ALONG."""
+    DIFFUSION_ALONG_SECOND,
+    PUMP_DIRECTION,
+    BLOCK,
+    BLOCK_OF_PUMPS,
+) = range(20)
+"""The streams; new ones come last, for their numbers are in the results."""
 
 _PARITY = uint32(0x1BD11BDA)
 _TO_UNIT = 1.0 / 4294967296.0

@@ -87,6 +87,7 @@ def describe_synthetic_run(**changes) -> RunDescription:
             ChannelDescription("Na leak", 20, ("open",), {"Na": 0.03}),
         ),
         "pumps": (PumpDescription("Na/K-ATPase", 20, 1e4, {"Na": 3}, {"K": 2}),),
+        "electrodes": (),
         "n_ions": 175_000,
         "recorded_ions": np.arange(N_RECORDED_IONS) * 3500,
         "recorded_species": np.arange(N_RECORDED_IONS) % 5,
@@ -109,6 +110,15 @@ def made_up_membrane_potential(time: np.ndarray, generator: np.random.Generator)
     for i in range(1, len(time)):
         fluctuation[i] = decay * fluctuation[i - 1] + kicks[i]
     return REST * (1 - np.exp(-time / CHARGING_TIME)) + fluctuation
+
+
+def permeability_of(description: RunDescription, open_leaks: int) -> np.ndarray:
+    """Return the permeability of the membrane to each species, nm3/ns, with so many of the first leak open."""
+    total = np.zeros(len(description.species))
+    for i, species in enumerate(description.species):
+        for channel, n_open in zip(description.channels, (open_leaks, 20), strict=False):
+            total[i] += n_open * channel.permeability.get(species.name, 0.0)
+    return total
 
 
 def write_synthetic_run(path: Path, *, n_records: int = N_RECORDS, **changes) -> RunDescription:
@@ -138,6 +148,7 @@ def write_synthetic_run(path: Path, *, n_records: int = N_RECORDS, **changes) ->
             row[blocks["bulk_concentration_inside"]] = INSIDE * (1 + 0.01 * generator.standard_normal(5))
             row[blocks["bulk_concentration_outside"]] = OUTSIDE * (1 + 0.01 * generator.standard_normal(5))
             row[blocks["open_channels"]] = open_leaks[i], 20
+            row[blocks["permeability"]] = permeability_of(description, open_leaks[i])
             row[blocks["state"]] = 400 - open_leaks[i], open_leaks[i], 20
             row[blocks["crossings_outward"]] = outward[i].ravel()
             row[blocks["crossings_inward"]] = inward[i].ravel()

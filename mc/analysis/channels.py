@@ -13,16 +13,8 @@ def open_channels(recording: Recording) -> dict[str, np.ndarray]:
 
 
 def total_permeability(recording: Recording) -> np.ndarray:
-    """Return the permeability of the whole membrane to each species at each record, (species, records).
-
-    In nm3/ns: the sum over channel types of open channels times the permeability of one.
-    """
-    total = np.zeros((len(recording.species), len(recording.time)))
-    for channel in recording.channels:
-        is_open = recording[f"open_channels.{channel.name}"]
-        for name, permeability in channel.permeability.items():
-            total[recording.species_names.index(name)] += is_open * permeability
-    return total
+    """Return the permeability of the whole membrane to each species at each record in nm3/ns, (species, records)."""
+    return np.stack([recording[f"permeability.{name}"] for name in recording.species_names])
 
 
 def permeant_species(recording: Recording) -> list[str]:

@@ -30,12 +30,15 @@ def crossings_by_species(recording: Recording) -> dict[str, Crossings]:
 
 
 def pump_cycles(recording: Recording) -> dict[str, np.ndarray]:
-    """Return the cycles of each pump type since the start, (records,)."""
-    return {pump.name: recording[f"pump_cycles.{pump.name}"] for pump in recording.pumps}
+    """Return forward minus backward cycles of each type of pump and transporter since the start, (records,)."""
+    return {
+        pump.name: recording[f"pump_cycles.{pump.name}"] - recording[f"pump_cycles_backward.{pump.name}"]
+        for pump in recording.pumps
+    }
 
 
 def charge_per_cycle(recording: Recording) -> dict[str, int]:
-    """Return the net charge in e that one cycle of each pump type moves outward: 1 for 3 Na against 2 K."""
+    """Return the net charge in e that a forward cycle of each type moves outward: 1 for 3 Na against 2 K."""
     valence = {one.name: one.valence for one in recording.species}
     return {
         pump.name: sum(valence[name] * count for name, count in pump.outward.items())
@@ -45,7 +48,7 @@ def charge_per_cycle(recording: Recording) -> dict[str, int]:
 
 
 def pumped_charge(recording: Recording) -> np.ndarray:
-    """Return the net charge in e that all pumps have moved outward since the start, (records,)."""
+    """Return the net charge in e that all pumps and transporters have moved outward since the start, (records,)."""
     charges = charge_per_cycle(recording)
     total = np.zeros(len(recording.time))
     for name, cycles in pump_cycles(recording).items():

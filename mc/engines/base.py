@@ -44,14 +44,24 @@ class Observation:
     """(transverse axes, ions) along the membrane, nm; those in pores are where their channel is."""
     open_channels: NDArray[np.int64]
     """(channel types,)"""
+    permeability: NDArray[np.float64]
+    """(species,) of the whole membrane, nm3/ns."""
     states: tuple[NDArray[np.int64], ...]
     """For each channel type, the number of channels in each state."""
     total_charge: float
     """In the baths and in pores, e; zero, or the run would have stopped."""
     crossings: NDArray[np.int64]
     """(channel types, species, 2) so far."""
+    displaced_charge: NDArray[np.float64]
+    """(channel types, species) by ions in and through pores, so far, in e; outward positive (Shockley-Ramo)."""
     pump_cycles: NDArray[np.int64]
-    """(pump types,) so far."""
+    """(pump types, 2) forward and backward so far; transporters after pumps."""
+    injected_charge: int
+    """Into the cell by an amplifier so far, e."""
+    command_potential: float
+    """What a voltage clamp holds, mV; not a number without one."""
+    electrodes: NDArray[np.float64]
+    """(electrodes,) what each reads against its reference, mV."""
     exchanged: NDArray[np.int64]
     """(species, 2, 2) with the reservoirs so far, by side; entered, left."""
     maps: Maps | None

@@ -134,12 +134,13 @@ def plot_crossings(recording: Recording, ax: Axes | None = None) -> Axes:
 
 
 def plot_pump_cycles(recording: Recording, ax: Axes | None = None) -> Axes:
-    """Draw how many cycles the pumps of each type have made."""
+    """Draw how many cycles the pumps and transporters of each type have made, forward minus backward."""
     ax = style.own_axes(ax, height=2.5)
     axis = style.time_axis(recording.time[-1])
+    all_cycles = pump_cycles(recording)
     line_styles = _line_styles(["any"] * len(recording.pumps))
     for pump, line_style in zip(recording.pumps, line_styles, strict=True):
-        cycles = pump_cycles(recording)[pump.name]
+        cycles = all_cycles[pump.name]
         faster = f", {pump.acceleration:g}× faster\nthan in life" if pump.acceleration != 1 else ""
         name = style.wrapped(f"{pump.name}: {cycles[-1]:.0f}", LEGEND_WIDTH)
         ax.plot(
@@ -147,11 +148,12 @@ def plot_pump_cycles(recording: Recording, ax: Axes | None = None) -> Axes:
             cycles,
             color=style.BLACK,
             linestyle=line_style,
-            label=f"{name}\n({pump.count} pumps{faster})",
+            label=f"{name}\n({pump.count} in the patch{faster})",
             drawstyle="steps-post",
         )
-    ax.set_ylim(bottom=0)
-    ax.set_ylabel("pump cycles")
+    if all((cycles >= 0).all() for cycles in all_cycles.values()):
+        ax.set_ylim(bottom=0)
+    ax.set_ylabel("net cycles")
     _finish_counts(recording, ax)
     return ax
 

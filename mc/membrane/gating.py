@@ -4,28 +4,42 @@ A channel draws an exponential number and leaves its state when the rate out of 
 that number up. This is exact for rates that are constant over a step, whatever the step: a channel may make
 several transitions in one (Gillespie 1977, J. Phys. Chem. 81:2340, the direct method's waiting times).
 
-Rates may depend on the potential drop at the channel, in the forms that NeuroML names; over a step they are those of
-the drop at its start.
+Rates may depend on the potential drop at the channel, in the forms that NeuroML names, and be proportional to the
+concentration of a ligand there; over a step they are those of its start.
+
+A state conducts at a level: 0 is closed, the others have permeabilities of their own. A blocked channel goes on from
+state to state, at level 0.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numba import uint8
 
 from mc.compilation import compiled, internal
 from mc.constants import LARGEST_GATING_POTENTIAL
 from mc.streams import exponential, uniform
 
 CHAIN = np.dtype(
-    [("remaining", "f8"), ("n_draws", "u4"), ("channel_type", "u4"), ("state", "u1"), ("is_open", "?")],
+    [
+        ("remaining", "f8"),
+        ("n_draws", "u4"),
+        ("channel_type", "u4"),
+        ("state", "u1"),
+        ("level", "u1"),
+        ("is_blocked", "?"),
+    ],
     align=True,
 )
 """One channel's chain: the integrated rate left until its next transition; how many exponential numbers it has drawn,
-the counter of its random stream; its type and state; whether that state conducts."""
+the counter of its random stream; its type and state; the level at which it conducts now; whether it is blocked."""
 
-LAW = np.dtype([("rate", "f8"), ("midpoint", "f8"), ("scale", "f8"), ("form", "u1")], align=True)
-"""How the rate of a transition, in 1/ns, follows from the potential in mV."""
+LAW = np.dtype(
+    [("rate", "f8"), ("midpoint", "f8"), ("scale", "f8"), ("ligand", "i4"), ("form", "u1")], align=True
+)
+"""How the rate of a transition, in 1/ns, follows from the potential in mV; with a ligand, whose index it is and not
+-1, in 1/ns for each mM of it."""
 
 FORMS = ("constant", "HHExpRate", "HHSigmoidRate", "HHExpLinearRate")
 """The forms of a law, by number."""
@@ -46,15 +60,19 @@ class Channels(NamedTuple):
     laws: np.ndarray
     """(types, states, states) of LAW, from row to column; those of the diagonal are constant and zero."""
     is_constant: np.ndarray
-    """(types,) whether no law of a type asks for the potential."""
+    """(types,) whether no law of a type asks for the potential or a ligand."""
+    has_ligands: np.ndarray
+    """(types,) whether some law of a type asks for a ligand."""
+    ligands: np.ndarray
+    """(places, ligands) concentrations in mM: one place for all channels, or one for each."""
     rates: np.ndarray
-    """(types, states, states) what the laws say, 1/ns: rows that depend on the potential are found anew as needed."""
+    """(types, states, states) what the laws say, 1/ns: rows that are not constant are found anew as needed."""
     leaving_rates: np.ndarray
     """(types, states) the sum of each row, likewise."""
-    conducts: np.ndarray
-    """(types, states) bool."""
-    n_open: np.ndarray
-    """(types,) open channels."""
+    levels: np.ndarray
+    """(types, states) at which each state conducts; 0: not at all."""
+    n_at_level: np.ndarray
+    """(types, levels) channels that conduct so now."""
 
 
 class Transitions(NamedTuple):
@@ -66,7 +84,7 @@ class Transitions(NamedTuple):
 
 @compiled
 def rate_at(law, potential):
-    """Return the rate of one transition at a potential."""
+    """Return the rate of one transition at a potential, for 1 mM of its ligand if it has one."""
     if law.form == 0:
         return law.rate
     x = (min(max(potential, -LARGEST_GATING_POTENTIAL), LARGEST_GATING_POTENTIAL) - law.midpoint) / law.scale
@@ -81,16 +99,29 @@ def rate_at(law, potential):
 
 
 @compiled
-def find_leaving_rate(channels, channel_type, state, potential):
-    """Find the rates out of a state at a potential, and return their sum."""
+def find_leaving_rate(channels, channel, channel_type, state):
+    """Find the rates out of a state at the potential and the ligands of a channel, and return their sum."""
     if not channels.is_constant[channel_type]:
+        place = min(channel, channels.ligands.shape[0] - 1)
         total = 0.0
         for target in range(channels.rates.shape[2]):
-            rate = rate_at(channels.laws[channel_type, state, target], potential)
+            law = channels.laws[channel_type, state, target]
+            rate = rate_at(law, channels.potentials[channel])
+            if law.ligand >= 0:
+                rate *= channels.ligands[place, law.ligand]
             channels.rates[channel_type, state, target] = rate
             total += rate
         channels.leaving_rates[channel_type, state] = total
     return channels.leaving_rates[channel_type, state]
+
+
+@compiled
+def set_level(channels, channel):
+    """Let a channel conduct as its state says, or not at all if it is blocked."""
+    chain = channels.chains[channel]
+    channels.n_at_level[chain.channel_type, chain.level] -= 1
+    chain.level = uint8(0) if chain.is_blocked else channels.levels[chain.channel_type, chain.state]
+    channels.n_at_level[chain.channel_type, chain.level] += 1
 
 
 @compiled
@@ -114,8 +145,7 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
         chain = channels.chains[channel]
         channel_type = chain.channel_type
         time_left = time_step
-        potential = channels.potentials[channel]
-        leaving_rate = find_leaving_rate(channels, channel_type, chain.state, potential)
+        leaving_rate = find_leaving_rate(channels, channel, channel_type, chain.state)
         while leaving_rate * time_left > chain.remaining:
             time_left -= chain.remaining / leaving_rate
             before = chain.state
@@ -124,9 +154,7 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
             chain.n_draws += 1
             chain.remaining = exponential(waiting_key, channel, chain.n_draws)
             chain.state = after
-            channels.n_open[channel_type] -= int(chain.is_open)
-            chain.is_open = channels.conducts[channel_type, after]
-            channels.n_open[channel_type] += int(chain.is_open)
+            set_level(channels, channel)
             row = transitions.rows[transitions.n[0]]
             row.step = step + 1
             row.time = (step + 1) * time_step - time_left
@@ -134,5 +162,5 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
             row.from_state = before
             row.to_state = after
             transitions.n[0] += 1
-            leaving_rate = find_leaving_rate(channels, channel_type, after, potential)
+            leaving_rate = find_leaving_rate(channels, channel, channel_type, after)
         chain.remaining -= leaving_rate * time_left

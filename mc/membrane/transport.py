@@ -1,15 +1,21 @@
-"""Pumps: cycles as events, one protein at a time.
+"""Pumps and transporters: cycles as events, one protein at a time.
 
 A pump turns at a rate set by the ions beside it and fires when that rate, integrated over time, has used up an
 exponential number: an exact Poisson process for a rate that is constant over a step.
+
+A pump spends ATP and runs one way. A transporter is driven by gradients alone and runs both ways, at rates whose
+ratio is exp(-dG/kT), with dG of a cycle as concentrations and potential are on both sides of it.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from mc.compilation import compiled, internal
-from mc.streams import exponential
+from mc.constants import LARGEST_GATING_POTENTIAL
+from mc.membrane.gating import rate_at
+from mc.streams import exponential, uniform
 
 REACH = 5.0
 """nm; the layer beside the membrane whose concentrations a pump senses."""
@@ -17,10 +23,14 @@ REACH = 5.0
 MOST_IONS = 16
 """Largest number of ions of one species and direction in a cycle."""
 
+FORWARD, BACKWARD = 0, 1
 
-PUMP = np.dtype([("remaining", "f8"), ("n_draws", "u4"), ("pump_type", "u4")], align=True)
+
+PUMP = np.dtype(
+    [("remaining", "f8"), ("n_draws", "u4"), ("pump_type", "u4"), ("is_blocked", "?")], align=True
+)
 """One pump: the integrated rate left until its next cycle; how many exponential numbers it has drawn, the counter of
-its random stream; its type."""
+its random stream; its type; whether it is blocked."""
 
 PUMP_MOVE = np.dtype(
     [("step", "i8"), ("cycle", "u8"), ("pump", "u4"), ("ion", "u4"), ("species", "u1"), ("direction", "i1")],
@@ -30,22 +40,30 @@ PUMP_MOVE = np.dtype(
 
 
 class Pumps(NamedTuple):
-    """Every pump."""
+    """Every pump and every transporter; forward is what the scenario calls outward and inward."""
 
     each: np.ndarray
     """(pumps,) of PUMP."""
     turnover: np.ndarray
     """(types,) largest rate of cycles of one pump, acceleration included, 1/ns."""
     stoichiometry: np.ndarray
-    """(types, species, 2) ions of a cycle, outward and inward."""
+    """(types, species, 2) ions of a forward cycle, outward and inward: taken from inside and from outside."""
+    exponents: np.ndarray
+    """(types, species, 2) of the saturation by each of these; the stoichiometry itself, or Hill coefficients."""
     half_saturation: np.ndarray
-    """(types, species) mM."""
+    """(types, species, 2) inside and outside, mM."""
+    laws: np.ndarray
+    """(types,) of `gating.LAW`: a factor on the rate that depends on the potential."""
+    is_reversible: np.ndarray
+    """(types,)"""
+    exponent_per_potential: np.ndarray
+    """(types,) net charge carried outward in a forward cycle over kT/e, 1/mV."""
     cycles: np.ndarray
-    """(types,) cycles so far."""
+    """(types, 2) cycles so far, forward and backward."""
+    potentials: np.ndarray
+    """(pumps,) mV, between the layers that each senses, inside minus outside."""
     concentrations: np.ndarray
-    """(species, 2) beside the membrane, as the pumps sense them now, mM."""
-    rates: np.ndarray
-    """(types,) cycles of one pump, 1/ns, at these concentrations."""
+    """(species, 2) beside the membrane, as the pump at work senses them, mM."""
     nearest: np.ndarray
     """(species, 2, MOST_IONS) working memory: the ions of the cycle that is being made."""
 
@@ -64,20 +82,38 @@ def saturation(concentration, half_saturation, ions):
 
 
 @internal
-def turnover_rate(pumps, pump_type, concentrations):
-    """Return the rate of cycles of one pump in 1/ns; `concentrations`: (species, 2) inside and outside, mM.
+def cycle_rates(pumps, pump_type, concentrations, potential):
+    """Return the rates of forward and of backward cycles of one pump in 1/ns.
 
-    Product of the saturations of all transported ions on the side they are taken from (Smith & Crampin 2004,
-    Prog. Biophys. Mol. Biol. 85:387, in the limit of rapid, independent binding).
+    `concentrations`: (species, 2) inside and outside, mM; `potential`: inside minus outside, mV.
+
+    A pump: the product of the saturations of all ions on the side they are taken from (Smith & Crampin 2004, Prog.
+    Biophys. Mol. Biol. 85:387, in the limit of rapid, independent binding). A transporter needs its sites filled on
+    that side and empty on the other, and half of the potential's work counts for the way there, half against the
+    way back. The ratio of its rates is then the product of (c from/c to)^n times exp(charge potential/(kT/e)): exact
+    detailed balance, also where single charges move the potential, because half of the work each way is that of the
+    mean of the potentials before and after.
     """
-    rate = pumps.turnover[pump_type]
+    potential = min(max(potential, -LARGEST_GATING_POTENTIAL), LARGEST_GATING_POTENTIAL)
+    forward = pumps.turnover[pump_type] * rate_at(pumps.laws[pump_type], potential)
+    backward = forward if pumps.is_reversible[pump_type] else 0.0
     for species in range(concentrations.shape[0]):
         for side in range(2):
-            ions = pumps.stoichiometry[pump_type, species, side]
-            if ions > 0:
-                half_saturation = pumps.half_saturation[pump_type, species]
-                rate *= saturation(concentrations[species, side], half_saturation, ions)
-    return rate
+            ions = pumps.exponents[pump_type, species, side]
+            if ions > 0.0:
+                here, there = concentrations[species, side], concentrations[species, 1 - side]
+                half_here = pumps.half_saturation[pump_type, species, side]
+                half_there = pumps.half_saturation[pump_type, species, 1 - side]
+                forward *= saturation(here, half_here, ions)
+                if pumps.is_reversible[pump_type]:
+                    forward *= (half_there / (there + half_there)) ** ions
+                    backward *= saturation(there, half_there, ions) * (half_here / (here + half_here)) ** ions
+    if pumps.is_reversible[pump_type]:
+        # What the potential does for a forward cycle, shared by both ways.
+        factor = math.exp(0.5 * pumps.exponent_per_potential[pump_type] * potential)
+        forward *= factor
+        backward /= factor
+    return forward, backward
 
 
 @internal
@@ -152,3 +188,12 @@ def integrate_rate(pump, i_pump, rate, time_step, key):
         pump.remaining = exponential(key, i_pump, pump.n_draws)
     pump.remaining -= rate * time_left
     return due
+
+
+@internal
+def choose_direction(pump, i_pump, cycle, forward, backward, key):
+    """Return FORWARD or BACKWARD for one of the cycles that fell due in a step, number `cycle` from the last."""
+    if backward == 0.0:
+        return FORWARD
+    draw = uniform(key, i_pump, pump.n_draws - cycle)
+    return FORWARD if draw * (forward + backward) < forward else BACKWARD

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 FORMAT = "ionmc"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 COMPLETED = "completed"
 """The stop reason of a run that reached its last step; any other one is the reason of an early end."""
@@ -56,8 +56,12 @@ LAYOUT: tuple[Dataset, ...] = (
     Dataset("/metadata/pumps/name", TEXT, DIMENSIONLESS, ("pump_type",), "as in the scenario"),
     Dataset("/metadata/pumps/count", "u4", DIMENSIONLESS, ("pump_type",), "pumps of the type"),
     Dataset("/metadata/pumps/acceleration", "f8", DIMENSIONLESS, ("pump_type",), "faster than in life by"),
-    Dataset("/metadata/pumps/outward", "i4", DIMENSIONLESS, ("pump_type", "species"), "ions out per cycle"),
-    Dataset("/metadata/pumps/inward", "i4", DIMENSIONLESS, ("pump_type", "species"), "ions in per cycle"),
+    Dataset(
+        "/metadata/pumps/outward", "i4", DIMENSIONLESS, ("pump_type", "species"), "ions out per forward cycle"
+    ),
+    Dataset(
+        "/metadata/pumps/inward", "i4", DIMENSIONLESS, ("pump_type", "species"), "ions in per forward cycle"
+    ),
     Dataset("/series/step", "i8", DIMENSIONLESS, ("record",), "steps done"),
     Dataset("/series/time", "f8", "ns", ("record",), "step * time_step"),
     Dataset(
@@ -136,7 +140,7 @@ class ChannelDescription:
 
 @dataclass(frozen=True)
 class PumpDescription:
-    """One type of pump: ions of each species moved outward and inward in one cycle."""
+    """One type of pump or transporter: ions of each species moved outward and inward in one forward cycle."""
 
     name: str
     count: int
@@ -175,6 +179,7 @@ class RunDescription:
     species: tuple[SpeciesDescription, ...]
     channels: tuple[ChannelDescription, ...]
     pumps: tuple[PumpDescription, ...]
+    electrodes: tuple[str, ...]
     n_ions: int
     recorded_ions: np.ndarray
     recorded_species: np.ndarray
@@ -206,8 +211,9 @@ def series_blocks(description: RunDescription) -> dict[str, slice]:
     """Return where each block of columns lies, so that a row is filled block by block.
 
     Keys: membrane_potential, charge_separation_potential, ions_inside, ions_outside, ions_in_pores,
-    bulk_concentration_inside, bulk_concentration_outside, open_channels, state, crossings_outward,
-    crossings_inward, pump_cycles, ledger_charge.
+    bulk_concentration_inside, bulk_concentration_outside, open_channels, permeability, state, crossings_outward,
+    crossings_inward, displaced_charge, pump_cycles, pump_cycles_backward, command_potential, injected_charge,
+    electrode, ledger_charge.
     """
     blocks = {}
     start = 0
@@ -236,10 +242,16 @@ def _series_blocks(description: RunDescription) -> dict[str, list[Column]]:
         "bulk_concentration_inside": block("bulk_concentration_inside", "mM", species),
         "bulk_concentration_outside": block("bulk_concentration_outside", "mM", species),
         "open_channels": block("open_channels", DIMENSIONLESS, channels),
+        "permeability": block("permeability", "nm3/ns", species),
         "state": block("state", DIMENSIONLESS, states),
         "crossings_outward": block("crossings_outward", DIMENSIONLESS, passages),
         "crossings_inward": block("crossings_inward", DIMENSIONLESS, passages),
+        "displaced_charge": block("displaced_charge", "e", passages),
         "pump_cycles": block("pump_cycles", DIMENSIONLESS, pumps),
+        "pump_cycles_backward": block("pump_cycles_backward", DIMENSIONLESS, pumps),
+        "command_potential": [Column("command_potential", "mV")],
+        "injected_charge": [Column("injected_charge", "e")],
+        "electrode": block("electrode", "mV", list(description.electrodes)),
         "ledger_charge": [Column("ledger_charge", "e")],
     }
 

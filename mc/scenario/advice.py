@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mc.constants import (
 )
 from mc.errors import McError, ScenarioError, StabilityError
 from mc.scenario.composition import Composition, compose
-from mc.scenario.proteins import Channel, Gating
+from mc.scenario.proteins import Channel, Gating, Pump, Transporter
 from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Scenario
 
 ASSUMED_SPEED = 3e8
@@ -63,6 +63,9 @@ _FEWEST_TRANSVERSE_CELLS = 4
 
 _GATING_POTENTIALS = np.linspace(-100.0, 100.0, 9)
 """mV; the step is to suit the rates of gates at all of them, and to be possible for those at any potential."""
+
+_TURNS_OF_PUMP_CURRENT = 20
+"""Of the potential at rest and the transporters' current at it, in turn until both agree."""
 
 _MOST_STEPS = 2**32 - 1
 """Random numbers are drawn by a 32-bit number of the step."""
@@ -251,18 +254,35 @@ def _event_rates(scenario: Scenario) -> dict[str, tuple[float, float]]:
                 _fastest_gating(scenario, channel.gating, _GATING_POTENTIALS),
                 _fastest_gating(scenario, channel.gating, extremes),
             )
-    for pump in scenario.pumps:
-        rate = pump.turnover * pump.acceleration
-        rates[f"cycles of {pump.name}"] = (rate, rate)
+    for carrier in scenario.carriers:
+        fastest = _fastest_cycles(scenario, carrier)
+        rates[f"cycles of {carrier.name}"] = (fastest, fastest)
     return {cause: fastest for cause, fastest in rates.items() if fastest[0] > 0}
 
 
 def _fastest_gating(scenario: Scenario, gating: Gating, potentials: Iterable[float]) -> float:
-    """Return the fastest rate in 1/ns out of any state at some potentials."""
-    temperature = scenario.simulation.temperature
+    """Return the fastest rate in 1/ns out of any state at some potentials, with the most of each ligand."""
+    temperature, ligands = scenario.simulation.temperature, dict(scenario.ligands_at_start)
+    for pulse in scenario.protocol.ligands:
+        for side in ("inside", "outside"):
+            ligands[pulse.name, side] = max(ligands.get((pulse.name, side), 0.0), pulse.concentration)
     return max(
-        float(gating.rate_matrix(float(potential), temperature).sum(axis=1).max()) for potential in potentials
+        float(gating.rate_matrix(float(potential), temperature, ligands).sum(axis=1).max())
+        for potential in potentials
     )
+
+
+def _fastest_cycles(scenario: Scenario, carrier: Pump | Transporter) -> float:
+    """Return the fastest rate in 1/ns of cycles of one pump or transporter, saturated, at potentials cells have."""
+    rate = carrier.turnover * carrier.acceleration
+    if isinstance(carrier, Pump):
+        if (dependence := carrier.voltage_dependence) is None:
+            return rate
+        law = theory.VOLTAGE_DEPENDENCES[dependence.kind]
+        return float(rate * np.max(law(_GATING_POTENTIALS, 1.0, dependence.midpoint, dependence.scale)))
+    charge = carrier.net_charge({name: one.valence for name, one in scenario.species.items()})
+    thermal = thermal_potential(scenario.simulation.temperature)
+    return float(rate * math.exp(0.5 * abs(charge) * _GATING_POTENTIALS.max() / thermal))
 
 
 def largest_time_step(scenario: Scenario) -> TimeStepLimit:
@@ -424,9 +444,13 @@ def advise(scenario: Scenario) -> Advice:
     warnings += area_warnings
     refusals += area_refusals
 
-    pump_current = sum(_pump_currents(scenario).values())
     ghk = _ghk_potential(scenario, 0.0)
+    pump_current = sum(_pump_currents(scenario, _finite_or(ghk, 0.0)).values())
     ghk_with_pumps = _ghk_potential(scenario, pump_current)
+    # Where transporters carry charge, their current follows the potential.
+    for _ in range(_TURNS_OF_PUMP_CURRENT):
+        pump_current = sum(_pump_currents(scenario, _finite_or(ghk_with_pumps, 0.0)).values())
+        ghk_with_pumps = _ghk_potential(scenario, pump_current)
     rest = ghk_with_pumps
     charging_time = None
     if rest is None:
@@ -444,7 +468,7 @@ def advise(scenario: Scenario) -> Advice:
             warnings += _judge_run_down(scenario, composition, rest)
 
     n_proteins = sum(channel.count for channel in scenario.channels) + sum(
-        pump.count for pump in scenario.pumps
+        carrier.count for carrier in scenario.carriers
     )
     bytes_per_ion = _BYTES_PER_ION + _BYTES_PER_TRANSVERSE_POSITION * len(transverse_cells)
     memory = (
@@ -476,9 +500,9 @@ def advise(scenario: Scenario) -> Advice:
         )
     if run_seconds > 86400:
         warnings.append(f"the run will take about {run_seconds / 86400:.3g} days")
-    for pump in scenario.pumps:
-        if pump.acceleration > 1:
-            notes.append(f"{pump.name} turns {pump.acceleration:g} times faster than its turnover says")
+    for carrier in scenario.carriers:
+        if carrier.acceleration > 1:
+            notes.append(f"{carrier.name} turns {carrier.acceleration:g} times faster than its turnover says")
 
     return Advice(
         species=_describe_species(scenario, composition, time_step),
@@ -512,6 +536,10 @@ def advise(scenario: Scenario) -> Advice:
         warnings=tuple(warnings),
         refusals=tuple(refusals),
     )
+
+
+def _finite_or(value: float | None, otherwise: float) -> float:
+    return value if value is not None and math.isfinite(value) else otherwise
 
 
 def _concentrations(scenario: Scenario, composition: Composition) -> tuple[np.ndarray, np.ndarray]:
@@ -571,9 +599,8 @@ def _mean_permeabilities(scenario: Scenario, potential: float) -> dict[str, floa
     """Return the mean permeability in nm3/ns of the whole patch for each species, with gates as they rest at V."""
     total: dict[str, float] = {}
     for channel in scenario.channels:
-        n_open = channel.count * channel.open_probability(potential)
-        for name, permeability in channel.permeability.items():
-            total[name] = total.get(name, 0.0) + n_open * permeability
+        for name, permeability in channel.mean_permeability(potential, scenario.ligands_at_start).items():
+            total[name] = total.get(name, 0.0) + channel.count * permeability
     return {name: permeability for name, permeability in total.items() if permeability > 0}
 
 
@@ -646,20 +673,46 @@ def _slope_conductance(scenario: Scenario, potential: float) -> float:
     return above - below
 
 
-def _pump_currents(scenario: Scenario) -> dict[str, float]:
-    """Return the outward current in e/ns of each species through all pumps, as the run starts."""
+def _pump_currents(scenario: Scenario, potential: float) -> dict[str, float]:
+    """Return the outward current in e/ns of each species through pumps and transporters, as the run starts."""
     currents: dict[str, float] = {}
-    for pump in scenario.pumps:
-        cycles = pump.count * pump.turnover * pump.acceleration
-        for solution, moved in ((scenario.inside, pump.outward), (scenario.outside, pump.inward)):
+    valences = {name: one.valence for name, one in scenario.species.items()}
+    for carrier in scenario.carriers:
+        cycles = carrier.count * _net_cycles(scenario, carrier, potential, valences)
+        for moved, sign in ((carrier.outward, 1), (carrier.inward, -1)):
             for name, number in moved.items():
-                concentration = solution.get(name, 0.0)
-                cycles *= (concentration / (concentration + pump.half_saturation[name])) ** number
-        for moved, sign in ((pump.outward, 1), (pump.inward, -1)):
-            for name, number in moved.items():
-                charge = sign * number * scenario.species[name].valence
-                currents[name] = currents.get(name, 0.0) + cycles * charge
+                currents[name] = currents.get(name, 0.0) + cycles * sign * number * valences[name]
     return currents
+
+
+def _net_cycles(
+    scenario: Scenario, carrier: Pump | Transporter, potential: float, valences: Mapping[str, int]
+) -> float:
+    """Return the rate in 1/ns of forward minus backward cycles of one pump or transporter at the start."""
+    turnover = carrier.turnover * carrier.acceleration
+    if isinstance(carrier, Transporter):
+        forward, backward = theory.transporter_rates(
+            turnover,
+            carrier.outward,
+            carrier.inward,
+            carrier.half_saturation,
+            {**carrier.half_saturation, **carrier.half_saturation_opposite},
+            scenario.inside,
+            scenario.outside,
+            valences,
+            potential,
+            scenario.simulation.temperature,
+        )
+        return float(forward - backward)
+    if (dependence := carrier.voltage_dependence) is not None:
+        law = theory.VOLTAGE_DEPENDENCES[dependence.kind]
+        turnover *= float(law(potential, 1.0, dependence.midpoint, dependence.scale))
+    for solution, moved in ((scenario.inside, carrier.outward), (scenario.outside, carrier.inward)):
+        for name, number in moved.items():
+            concentration = solution.get(name, 0.0)
+            filled = concentration / (concentration + carrier.half_saturation[name])
+            turnover *= filled ** carrier.hill.get(name, number)
+    return turnover
 
 
 # --- verdicts ---
@@ -761,7 +814,7 @@ def _note_places(
 def _judge_run_down(scenario: Scenario, composition: Composition, rest: float) -> list[str]:
     """Warn where leaks and pumps at rest change a concentration by a quarter or more within the run."""
     warnings = []
-    pump_currents = _pump_currents(scenario)
+    pump_currents = _pump_currents(scenario, rest)
     for name, leak in _net_currents(scenario, rest, rest).items():
         current = leak + pump_currents.get(name, 0.0)
         moved = abs(current / scenario.species[name].valence) * scenario.simulation.duration

@@ -51,7 +51,8 @@ def compose(scenario: Scenario) -> Composition:
     counts_outside, added_outside = _fill_side(
         scenario, "outside", names, geometry.area * geometry.outside_length
     )
-    if added_inside or added_outside:
+    # Other solutions may need it later.
+    if added_inside or added_outside or scenario.protocol.solutions:
         names.append(anion)
         counts_inside.append(added_inside)
         counts_outside.append(added_outside)
@@ -74,6 +75,19 @@ def compose(scenario: Scenario) -> Composition:
         anion_concentration_inside=_to_millimolar(added_inside, geometry.area * geometry.inside_length),
         anion_concentration_outside=_to_millimolar(added_outside, geometry.area * geometry.outside_length),
     )
+
+
+def solutions_over_time(scenario: Scenario, at_start: Composition) -> list[Composition]:
+    """Return what the reservoirs would fill the box with, at the start and after each change of solution.
+
+    Raises ScenarioError where one cannot be made neutral.
+    """
+    solutions = {"inside": dict(scenario.inside), "outside": dict(scenario.outside)}
+    compositions = [at_start]
+    for change in sorted(scenario.protocol.solutions, key=lambda change: change.start):
+        solutions[change.side].update(change.concentrations)
+        compositions.append(compose(scenario.model_copy(update=solutions)))
+    return compositions
 
 
 def _to_millimolar(n_ions: int, volume: float) -> float:

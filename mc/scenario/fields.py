@@ -71,7 +71,7 @@ def read_quantity(
     return check(parse_quantity(value, dimension, example), value)
 
 
-def _quantity_reader(
+def quantity_reader(
     dimension: str, check: Callable[[float, object], float], example: str | None = None
 ) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> float:
@@ -92,7 +92,7 @@ def not_negative(number: float, found: object) -> float:
     return number
 
 
-def _any(number: float, found: object) -> float:
+def any_number(number: float, found: object) -> float:
     return number
 
 
@@ -141,29 +141,33 @@ def _read_placement(value: object, info: ValidationInfo) -> object:
     return positions
 
 
-Length = Annotated[float, _quantity_reader("length", positive)]
-Position = Annotated[float, _quantity_reader("length", not_negative)]
+Length = Annotated[float, quantity_reader("length", positive)]
+Position = Annotated[float, quantity_reader("length", not_negative)]
 PlacementRule = Annotated[
     Literal["random", "even"] | tuple[float, ...] | None, BeforeValidator(_read_placement)
 ]
-Area = Annotated[float, _quantity_reader("area", positive)]
-Time = Annotated[float, _quantity_reader("time", positive)]
-RecordInterval = Annotated[float, _quantity_reader("time", positive, "20 ns")]
-Rate = Annotated[float, _quantity_reader("rate", not_negative)]
-Turnover = Annotated[float, _quantity_reader("rate", not_negative, "100 /s")]
-Potential = Annotated[float, _quantity_reader("potential", _any)]
-PotentialScale = Annotated[float, _quantity_reader("potential", _not_zero, "10 mV")]
-Concentration = Annotated[float, _quantity_reader("concentration", not_negative)]
-PositiveConcentration = Annotated[float, _quantity_reader("concentration", positive)]
-Temperature = Annotated[float, _quantity_reader("temperature", _liquid_water)]
-CapacitancePerArea = Annotated[float, _quantity_reader("capacitance", positive)]
-Conductance = Annotated[float, _quantity_reader("conductance", positive)]
-DiffusionCoefficient = Annotated[float, _quantity_reader("diffusion_coefficient", positive)]
-Permeability = Annotated[float, _quantity_reader("permeability", not_negative)]
+Area = Annotated[float, quantity_reader("area", positive)]
+Time = Annotated[float, quantity_reader("time", positive)]
+RecordInterval = Annotated[float, quantity_reader("time", positive, "20 ns")]
+Rate = Annotated[float, quantity_reader("rate", not_negative)]
+Turnover = Annotated[float, quantity_reader("rate", not_negative, "100 /s")]
+Potential = Annotated[float, quantity_reader("potential", any_number)]
+PotentialScale = Annotated[float, quantity_reader("potential", _not_zero, "10 mV")]
+Concentration = Annotated[float, quantity_reader("concentration", not_negative)]
+PositiveConcentration = Annotated[float, quantity_reader("concentration", positive)]
+Temperature = Annotated[float, quantity_reader("temperature", _liquid_water)]
+CapacitancePerArea = Annotated[float, quantity_reader("capacitance", positive)]
+Conductance = Annotated[float, quantity_reader("conductance", positive)]
+Current = Annotated[float, quantity_reader("current", any_number)]
+Frequency = Annotated[float, quantity_reader("frequency", positive)]
+Moment = Annotated[float, quantity_reader("time", not_negative)]
+DiffusionCoefficient = Annotated[float, quantity_reader("diffusion_coefficient", positive)]
+Permeability = Annotated[float, quantity_reader("permeability", not_negative)]
 SpeciesName = Annotated[str, AfterValidator(_species_name)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=60), AfterValidator(_not_blank)]
 PlainNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 Stoichiometry = dict[SpeciesName, Annotated[int, Field(strict=True, ge=1, le=10)]]
 
 

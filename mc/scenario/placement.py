@@ -1,4 +1,4 @@
-"""Where along the membrane each channel and each pump stands."""
+"""Where along the membrane each channel, pump and transporter stands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from mc.streams import PLACEMENT_OF_CHANNELS, PLACEMENT_OF_PUMPS, stream_key, un
 
 @dataclass(frozen=True)
 class Placement:
-    """Position y in nm, from 0 to below the width, of every channel and every pump, in the order of their types."""
+    """Position y in nm, from 0 to below the width, of every channel and every pump, in the order of their types.
+
+    Transporters come after the pumps.
+    """
 
     channels: NDArray[np.float64]
     pumps: NDArray[np.float64]
@@ -27,7 +30,7 @@ def place(scenario: Scenario, seed: int) -> Placement:
     width = scenario.geometry.width
     return Placement(
         channels=_place_all(scenario.channels, width, stream_key(seed, PLACEMENT_OF_CHANNELS)),
-        pumps=_place_all(scenario.pumps, width, stream_key(seed, PLACEMENT_OF_PUMPS)),
+        pumps=_place_all(scenario.carriers, width, stream_key(seed, PLACEMENT_OF_PUMPS)),
     )
 
 

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -39,6 +40,9 @@ from mc.scenario.fields import (
     read_quantity,
 )
 from mc.theory.gating import VOLTAGE_DEPENDENCES, open_probability, stationary_distribution
+
+Ligands = Mapping[tuple[str, str], float]
+"""Concentrations in mM by name and side."""
 
 
 class Pore(Model):
@@ -88,6 +92,9 @@ class TransitionRate(Model):
 
     HHExpRate is rate exp(x), HHSigmoidRate rate/(1 + exp(-x)), HHExpLinearRate rate x/(1 - exp(-x)). V is the
     potential drop at the channel itself, inside minus outside; beyond 150 mV either way rates stay as they are there.
+
+    With a `ligand` all of this is for its `per_concentration`: the rate is proportional to what there is of it beside
+    the channel. A ligand is an ion of the solutions, counted among the particles, or one that the protocol names.
     """
 
     kind: Literal["constant", "HHExpRate", "HHSigmoidRate", "HHExpLinearRate"] = Field(
@@ -102,6 +109,17 @@ class TransitionRate(Model):
         description="Potential difference that changes x by 1, in mV; below zero for a rate that falls with V.",
         examples=["10 mV"],
     )
+    ligand: SpeciesName | None = Field(
+        default=None, description="What the rate is proportional to.", examples=["Ca"]
+    )
+    side: Literal["inside", "outside"] = Field(
+        default="inside", description="The side on which an ion that is a ligand binds."
+    )
+    per_concentration: PositiveConcentration | None = Field(
+        default=None,
+        description="Concentration of the ligand that the rate is for, in mM.",
+        examples=["1 uM"],
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -111,7 +129,7 @@ class TransitionRate(Model):
         if isinstance(data, Mapping | TransitionRate):
             return read(data)
         rate = read_quantity(data, info, "rate", not_negative)
-        return cls.model_construct(kind="constant", rate=rate, midpoint=None, scale=None)
+        return cls.model_construct(kind="constant", rate=rate)
 
     @model_validator(mode="after")
     def _find_faults(self) -> "TransitionRate":
@@ -124,16 +142,30 @@ class TransitionRate(Model):
                 faults.append(Fault((key,), f"a constant rate has none; kind is one of {forms}"))
             if not is_constant and not is_given:
                 faults.append(Fault((), f'{self.kind} needs a {key}; write e.g. {key} = "{example}"'))
+        if self.ligand is not None and self.per_concentration is None:
+            faults.append(
+                Fault((), 'a ligand needs a per_concentration; write e.g. per_concentration = "1 uM"')
+            )
+        if self.ligand is None and self.per_concentration is not None:
+            faults.append(Fault(("per_concentration",), "needs a ligand beside it"))
         raise_faults(faults)
         return self
 
-    def at(self, potential: float) -> float:
-        """Return the rate in 1/ns at a potential in mV."""
-        if self.kind == "constant":
-            return self.rate
-        dependence = VOLTAGE_DEPENDENCES[self.kind]
-        potential = min(max(potential, -LARGEST_GATING_POTENTIAL), LARGEST_GATING_POTENTIAL)
-        return float(dependence(potential, self.rate, self.midpoint or 0.0, self.scale or 1.0))
+    @property
+    def is_constant(self) -> bool:
+        """Whether neither the potential nor a ligand changes it."""
+        return self.kind == "constant" and self.ligand is None
+
+    def at(self, potential: float, ligands: Ligands = MappingProxyType({})) -> float:
+        """Return the rate in 1/ns at a potential in mV and concentrations of ligands in mM, none where not given."""
+        rate = self.rate
+        if self.kind != "constant":
+            dependence = VOLTAGE_DEPENDENCES[self.kind]
+            potential = min(max(potential, -LARGEST_GATING_POTENTIAL), LARGEST_GATING_POTENTIAL)
+            rate = float(dependence(potential, rate, self.midpoint or 0.0, self.scale or 1.0))
+        if self.ligand is not None and self.per_concentration is not None:
+            rate *= ligands.get((self.ligand, self.side), 0.0) / self.per_concentration
+        return rate
 
 
 class Gate(Model):
@@ -379,8 +411,21 @@ class Gating(Model):
 
     @property
     def is_constant(self) -> bool:
-        """Whether no rate depends on the potential."""
-        return all(transition.law.kind == "constant" for transition in self.scheme.transitions)
+        """Whether no rate depends on the potential or a ligand."""
+        return all(transition.law.is_constant for transition in self.scheme.transitions)
+
+    @property
+    def ligands(self) -> dict[str, tuple[str | int, ...]]:
+        """The ligands that rates ask for, and the key of one of these rates."""
+        if self.gates:
+            laws: dict[tuple[str | int, ...], TransitionRate] = {
+                ("gates", i, key): getattr(gate, key)
+                for i, gate in enumerate(self.gates)
+                for key in ("forward", "reverse")
+            }
+        else:
+            laws = {("rates", key): law for key, law in self.rates.items()}
+        return {law.ligand: path for path, law in laws.items() if law.ligand is not None}
 
     def speed(self, temperature: float | None = None) -> float:
         """Return the factor on all rates at a temperature in K; without one, that of the acceleration alone."""
@@ -388,21 +433,30 @@ class Gating(Model):
             return self.acceleration
         return self.acceleration * float(self.q10 ** ((temperature - self.reference_temperature) / 10.0))
 
-    def rate_matrix(self, potential: float = 0.0, temperature: float | None = None) -> NDArray[np.float64]:
+    def rate_matrix(
+        self,
+        potential: float = 0.0,
+        temperature: float | None = None,
+        ligands: Ligands = MappingProxyType({}),
+    ) -> NDArray[np.float64]:
         """Return the rates in 1/ns from each state (row) to each other (column), in the order of the scheme.
 
-        At a potential in mV, and a temperature in K.
+        At a potential in mV, a temperature in K, and concentrations of ligands in mM.
         """
         rates = np.zeros((len(self.scheme.states), len(self.scheme.states)))
         for source, target, multiplicity, law in self.scheme.transitions:
-            rates[source, target] = multiplicity * law.at(potential)
+            rates[source, target] = multiplicity * law.at(potential, ligands)
         return rates * self.speed(temperature)
 
-    def open_probability(self, potential: float = 0.0) -> float:
-        """Return the probability of conducting after a long time at a potential in mV."""
-        return float(
-            open_probability(stationary_distribution(self.rate_matrix(potential)), self.scheme.is_open)
-        )
+    def stationary_distribution(
+        self, potential: float = 0.0, ligands: Ligands = MappingProxyType({})
+    ) -> NDArray[np.float64]:
+        """Return the probability of each state after a long time, at a potential in mV and ligands in mM."""
+        return stationary_distribution(self.rate_matrix(potential, ligands=ligands))
+
+    def open_probability(self, potential: float = 0.0, ligands: Ligands = MappingProxyType({})) -> float:
+        """Return the probability of conducting after a long time at a potential in mV and ligands in mM."""
+        return float(open_probability(self.stationary_distribution(potential, ligands), self.scheme.is_open))
 
 
 class Channel(Protein):
@@ -435,6 +489,12 @@ class Channel(Protein):
     gating: Gating | None = Field(
         default=None, description="Opening and closing; without it the channel is open."
     )
+    substates: dict[str, dict[SpeciesName, PlainNumber]] = Field(
+        default_factory=dict,
+        description="Open states that conduct in their own way: permeability for each species relative to that of "
+        "the other open states, 1 for a species that is not named.",
+        examples=[{"half open": {"K": 0.5}}],
+    )
 
     @model_validator(mode="after")
     def _permeability_once(self) -> "Channel":
@@ -454,33 +514,100 @@ class Channel(Protein):
         if not any((self.permeability or self.selectivity).values()):
             key = "permeability" if self.permeability else "selectivity"
             raise_faults([Fault((key,), "no species passes: at least one must be above zero")])
+        raise_faults(self._find_wrong_substates())
         return self
+
+    def _find_wrong_substates(self) -> list[Fault]:
+        scheme = self.gating.scheme if self.gating is not None else None
+        open_states = (
+            [state for state, is_open in zip(scheme.states, scheme.is_open, strict=True) if is_open]
+            if scheme is not None
+            else []
+        )
+        faults = []
+        for state, relative in self.substates.items():
+            if state not in open_states:
+                hint = nearest_key_hint(state, open_states)
+                known = ", ".join(open_states) or "there is no gating"
+                faults.append(
+                    Fault(
+                        ("substates", state), f'"{state}" is not an open state of the gating: {known}{hint}'
+                    )
+                )
+            passing = self.permeability or self.selectivity
+            for name in relative:
+                if name not in passing:
+                    message = f"the channel does not let {name} through{nearest_key_hint(name, passing)}"
+                    faults.append(Fault(("substates", state, name), message))
+        return faults
 
     @property
     def states(self) -> tuple[str, ...]:
         """Names of its states."""
         return ("open",) if self.gating is None else self.gating.scheme.states
 
-    def open_probability(self, potential: float = 0.0) -> float:
-        """Return the probability of being open after a long time at a potential in mV, 1 without gating."""
-        return 1.0 if self.gating is None else self.gating.open_probability(potential)
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """For each state the level at which it conducts: 0 closed, 1 open, and one more for each of the substates."""
+        if self.gating is None:
+            return (1,)
+        return tuple(
+            2 + list(self.substates).index(state) if state in self.substates else int(is_open)
+            for state, is_open in zip(self.gating.scheme.states, self.gating.scheme.is_open, strict=True)
+        )
+
+    @property
+    def level_permeabilities(self) -> tuple[dict[str, float], ...]:
+        """The permeability for each species in nm3/ns at each level."""
+        return (
+            {},
+            self.permeability,
+            *(
+                {name: value * relative.get(name, 1.0) for name, value in self.permeability.items()}
+                for relative in self.substates.values()
+            ),
+        )
+
+    def mean_permeability(
+        self, potential: float = 0.0, ligands: Ligands = MappingProxyType({})
+    ) -> dict[str, float]:
+        """Return the mean permeability of one channel for each species in nm3/ns, after a long time.
+
+        At a potential in mV and concentrations of ligands in mM.
+        """
+        if self.gating is None:
+            return self.permeability
+        probabilities = self.gating.stationary_distribution(potential, ligands)
+        of_state = [self.level_permeabilities[level] for level in self.levels]
+        return {
+            name: float(
+                sum(p * passes.get(name, 0.0) for p, passes in zip(probabilities, of_state, strict=True))
+            )
+            for name in self.permeability
+        }
 
 
 _ALTERNATIVE = "conductance, concentration and selectivity together"
 
 
-class Pump(Protein):
-    """A type of pump: how many there are, what a cycle moves, how fast they turn.
+class VoltageDependence(Model):
+    """A factor on a rate, in one of NeuroML's forms with x = (V - midpoint)/scale: exp(x), 1/(1 + exp(-x)) or
+    x/(1 - exp(-x))."""
 
-    Without `outward` and `inward` it is the Na/K-ATPase, 3 Na out and 2 K in, with half saturation at 10 mM of Na and
-    1.5 mM of K. Otherwise every species that a cycle moves needs a `half_saturation`.
-    """
+    kind: Literal["HHExpRate", "HHSigmoidRate", "HHExpLinearRate"] = Field(description="The form.")
+    midpoint: Potential = Field(description="Potential at which x is 0, in mV.", examples=["-90 mV"])
+    scale: PotentialScale = Field(
+        description="Potential difference that changes x by 1, in mV.", examples=["30 mV"]
+    )
 
-    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
+
+class Carrier(Protein):
+    """What moves ions in cycles: how many there are, what a cycle moves, how fast they turn."""
+
     turnover: Turnover = Field(description="Cycles per time at saturation, in 1/ns.", examples=["100 /s"])
     acceleration: PlainNumber = Field(
         default=1.0,
-        description="Factor on the turnover, for pumps that must act within microseconds.",
+        description="Factor on the turnover, for proteins that must act within microseconds.",
         examples=[1e4],
     )
     outward: Stoichiometry = Field(
@@ -493,10 +620,62 @@ class Pump(Protein):
         description="Ions of each species moved in in a cycle.",
         examples=[{"K": 2}],
     )
+    charge: Annotated[int, Field(strict=True)] | None = Field(
+        default=None,
+        description="Net charge that a cycle moves outward, in e; when given, it is checked against what is moved.",
+        examples=[1],
+    )
     half_saturation: dict[SpeciesName, PositiveConcentration] = Field(
         default_factory=dict,
         description="Concentration of half saturation of each species, in mM, on the side it is taken from.",
         examples=[{"Na": "10 mM", "K": "1.5 mM"}],
+    )
+
+    @model_validator(mode="after")
+    def _find_faults(self) -> "Carrier":
+        faults = []
+        moved = {**self.outward, **self.inward}
+        if not moved:
+            faults.append(Fault((), "moves nothing: give outward, inward or both"))
+        for name in sorted(set(self.outward) & set(self.inward)):
+            faults.append(
+                Fault(("inward", name), f"{name} is moved outward too: give the net number on one side")
+            )
+        for name in moved:
+            if name not in self.half_saturation:
+                message = f'missing for {name}, which a cycle moves; write e.g. {name} = "10 mM"'
+                faults.append(Fault(("half_saturation",), message))
+        for key in ("half_saturation", "half_saturation_opposite", "hill"):
+            for name in getattr(self, key, {}):
+                if name not in moved:
+                    faults.append(Fault((key, name), f"a cycle does not move {name}"))
+        raise_faults(faults)
+        return self
+
+    def net_charge(self, valences: Mapping[str, int]) -> int:
+        """Return the charge in e that a cycle moves outward."""
+        return sum(valences[name] * ions for name, ions in self.outward.items()) - sum(
+            valences[name] * ions for name, ions in self.inward.items()
+        )
+
+
+class Pump(Carrier):
+    """A type of pump, which spends ATP and runs one way.
+
+    Without `outward` and `inward` it is the Na/K-ATPase, 3 Na out and 2 K in, with half saturation at 10 mM of Na and
+    1.5 mM of K. Otherwise every species that a cycle moves needs a `half_saturation`. Cycles come at the turnover
+    times (c/(c + half saturation))^n for each species, with its concentration c within 5 nm of the membrane where it
+    is taken from, and n its `hill` number.
+    """
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
+    hill: dict[SpeciesName, PlainNumber] = Field(
+        default_factory=dict,
+        description="Exponent of the saturation by a species; by default the ions of it that a cycle moves.",
+        examples=[{"Ca": 2.0}],
+    )
+    voltage_dependence: VoltageDependence | None = Field(
+        default=None, description="Factor on the turnover that depends on the potential."
     )
 
     @model_validator(mode="before")
@@ -509,22 +688,21 @@ class Pump(Protein):
             half_saturation = {"Na": "10 mM", "K": "1.5 mM", **half_saturation}
         return {**data, "outward": {"Na": 3}, "inward": {"K": 2}, "half_saturation": half_saturation}
 
-    @model_validator(mode="after")
-    def _find_faults(self) -> "Pump":
-        faults = []
-        moved = {**self.outward, **self.inward}
-        if not moved:
-            faults.append(Fault((), "moves nothing: give outward, inward or both"))
-        for name in sorted(set(self.outward) & set(self.inward)):
-            faults.append(
-                Fault(("inward", name), f"{name} is moved outward too: give the net number on one side")
-            )
-        for name in moved:
-            if name not in self.half_saturation:
-                message = f'missing for {name}, which the pump moves; write e.g. {name} = "10 mM"'
-                faults.append(Fault(("half_saturation",), message))
-        for name in self.half_saturation:
-            if name not in moved:
-                faults.append(Fault(("half_saturation", name), f"the pump does not move {name}"))
-        raise_faults(faults)
-        return self
+
+class Transporter(Carrier):
+    """A type of cotransporter, exchanger or uniporter, which gradients alone drive, either way.
+
+    A cycle as written comes at the turnover times c/(c + half saturation) for each ion that it takes, and times the
+    chance that its place on the other side is empty; where a cycle moves net charge q outward, half of what V
+    does to it counts: exp(qV/2kT). The way back likewise. The ratio of both is exp(-dG/kT), with dG from the
+    concentrations within 5 nm of the membrane and the potential: at equilibrium nothing flows, beyond it the
+    transporter runs backwards.
+    """
+
+    name: Name = Field(description="Name of the type, once only in a scenario.", examples=["KCC2"])
+    half_saturation_opposite: dict[SpeciesName, PositiveConcentration] = Field(
+        default_factory=dict,
+        description="Concentration of half saturation on the side that a species is given to, in mM; by default that "
+        "of the side it is taken from.",
+        examples=[{"Ca": "1.4 mM"}],
+    )

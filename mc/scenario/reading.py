@@ -99,7 +99,7 @@ def _syntax_message(path: Path, text: str, message: str) -> str:
         return f"{path}: not valid TOML: {message}"
     line = int(at[1]) if at[1] else text.count("\n") + 1
     found = text.split("\n")[line - 1].strip()
-    if header := re.fullmatch(r"\[\s*(channels|pumps)\s*\]\s*(?:#.*)?", found):
+    if header := re.fullmatch(r"\[\s*(channels|pumps|transporters|electrodes)\s*\]\s*(?:#.*)?", found):
         return f"{path}:{line}: write [[{header[1]}]] in double brackets, for there may be several"
     return f"{path}:{line}: not valid TOML: {message[: at.start()]}" + (
         f", in: {found[:80]}" if found else ""

@@ -44,7 +44,8 @@ from mc.scenario.fields import (
     raise_faults,
     read_quantity,
 )
-from mc.scenario.proteins import Channel, Protein, Pump
+from mc.scenario.proteins import Carrier, Channel, Protein, Pump, Transporter
+from mc.scenario.protocol import Electrode, Protocol
 
 BODY_TEMPERATURE = 310.15
 """K; 37 degC."""
@@ -291,6 +292,10 @@ def make_known_species(temperature: float) -> dict[str, Species]:
     }
 
 
+_AnyProtein = TypeVar("_AnyProtein", bound=Protein)
+_AnyCarrier = TypeVar("_AnyCarrier", bound=Carrier)
+
+
 @dataclass(frozen=True)
 class ScenarioSource:
     """Where a scenario came from, so that a run can store it: the file, its verbatim text, the overrides."""
@@ -327,8 +332,17 @@ class Scenario(Model):
         description="Concentrations in the extracellular bath, in mM.",
         examples=[{"K": "5 mM", "Na": "145 mM"}],
     )
+    protocol: Protocol = Field(
+        default_factory=Protocol, validate_default=True, description="What is done to the membrane, and when."
+    )
     channels: tuple[Channel, ...] = Field(default=(), description="Types of channels.")
     pumps: tuple[Pump, ...] = Field(default=(), description="Types of pumps.")
+    transporters: tuple[Transporter, ...] = Field(
+        default=(), description="Types of cotransporters, exchangers and uniporters."
+    )
+    electrodes: tuple[Electrode, ...] = Field(
+        default=(), description="Electrodes, beside the mean potential that is always recorded."
+    )
     recording: RecordingSettings = Field(
         default_factory=RecordingSettings, validate_default=True, description="How often what is written."
     )
@@ -343,6 +357,20 @@ class Scenario(Model):
     def default_folder(self) -> Path:
         """Return where results go unless the user says otherwise: outputs/NAME OF THE FILE."""
         return Path("outputs") / (self.source.path.stem if self.source else "run")
+
+    @property
+    def carriers(self) -> tuple[Pump | Transporter, ...]:
+        """Pumps, then transporters: all that works in cycles."""
+        return (*self.pumps, *self.transporters)
+
+    @property
+    def ligands_at_start(self) -> dict[tuple[str, str], float]:
+        """Concentrations in mM of what rates may ask for, by name and side."""
+        pulses = {one.name: one.concentration for one in self.protocol.ligands if one.start == 0.0}
+        return {
+            **{(name, "inside"): value for name, value in {**self.inside, **pulses}.items()},
+            **{(name, "outside"): value for name, value in {**self.outside, **pulses}.items()},
+        }
 
     def locate(self, *path: str) -> str:
         """Return "file:line: key" for a message about a key, without file and line where there is no file."""
@@ -393,6 +421,50 @@ class Scenario(Model):
         raise_faults(faults)
         return solution
 
+    @field_validator("protocol")
+    @classmethod
+    def _complete_protocol(cls, protocol: Protocol, info: ValidationInfo) -> Protocol:
+        needed = ("species", "simulation", "geometry", "inside", "outside")
+        if not info.data.keys() >= set(needed):
+            return protocol
+        species, simulation, geometry, inside, outside = (info.data[key] for key in needed)
+        faults = []
+        for key in ("voltage", "current", "solutions", "blocks", "ligands"):
+            for i, entry in enumerate(getattr(protocol, key)):
+                if entry.start >= simulation.duration:
+                    message = f"{entry.start:g} ns never comes: the run ends at {simulation.duration:g} ns"
+                    faults.append(Fault((key, i, "start"), message))
+        for i, change in enumerate(protocol.solutions):
+            if geometry.boundary != "bath":
+                message = 'needs geometry.boundary = "bath": closed far ends let no other solution in'
+                faults.append(Fault(("solutions", i), message))
+            for name in change.concentrations:
+                if name not in {**inside, **outside}:
+                    message = f"{name} is in neither solution at the start; write it there, with 0 mM"
+                    faults.append(Fault(("solutions", i, "concentrations", name), message))
+        for i, pulse in enumerate(protocol.ligands):
+            if pulse.name in species:
+                message = f"{pulse.name} is an ion: what there is of it is counted among the particles"
+                faults.append(Fault(("ligands", i, "name"), message))
+        monovalent = [name for name in {**inside, **outside} if abs(species[name].valence) == 1]
+        if protocol.carrier is not None and protocol.carrier not in monovalent:
+            known = ", ".join(monovalent) or "none"
+            hint = nearest_key_hint(protocol.carrier, monovalent)
+            message = f'"{protocol.carrier}" is no monovalent ion of the solutions; these are {known}{hint}'
+            faults.append(Fault(("carrier",), message))
+        if protocol.has_commands and not monovalent:
+            faults.append(
+                Fault((), "an amplifier needs a monovalent ion to carry its current; the solutions have none")
+            )
+        raise_faults(faults)
+        if protocol.carrier is not None or not monovalent:
+            return protocol
+        amounts = {name: min(inside.get(name, 0.0), outside.get(name, 0.0)) for name in monovalent}
+        plentiful = (
+            "K" if inside.get("K") and outside.get("K") else max(amounts, key=lambda name: amounts[name])
+        )
+        return protocol.model_copy(update={"carrier": plentiful})
+
     @field_validator("channels")
     @classmethod
     def _complete_channels(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
@@ -400,6 +472,7 @@ class Scenario(Model):
         for i, channel in enumerate(channels):
             key = "permeability" if channel.permeability else "selectivity"
             faults += _find_absent_species(getattr(channel, key), (i, key), info)
+            faults += _find_unknown_ligands(channel, (i, "gating"), info)
             membrane, depth = info.data.get("membrane"), channel.pore.mouth_depth
             if membrane is not None and depth >= membrane.thickness / 2:
                 message = f"{depth:g} nm must be less than half of the membrane's {membrane.thickness:g} nm"
@@ -415,15 +488,50 @@ class Scenario(Model):
             return channels
         return tuple(_with_permeability(channel, species, simulation.temperature) for channel in channels)
 
-    @field_validator("pumps")
+    @field_validator("pumps", "transporters")
     @classmethod
-    def _check_pumps(cls, pumps: tuple[Pump, ...], info: ValidationInfo) -> tuple[Pump, ...]:
-        faults = _find_double_names(pumps) + _find_misplaced(pumps, info)
-        for i, pump in enumerate(pumps):
-            faults += _find_absent_species(pump.outward, (i, "outward"), info)
-            faults += _find_absent_species(pump.inward, (i, "inward"), info)
+    def _check_carriers(
+        cls, carriers: tuple[_AnyCarrier, ...], info: ValidationInfo
+    ) -> tuple[_AnyCarrier, ...]:
+        faults = _find_double_names(carriers) + _find_misplaced(carriers, info)
+        species = info.data.get("species")
+        for i, carrier in enumerate(carriers):
+            absent = _find_absent_species(carrier.outward, (i, "outward"), info)
+            absent += _find_absent_species(carrier.inward, (i, "inward"), info)
+            faults += absent
+            if carrier.charge is None or species is None or absent:
+                continue
+            charge = carrier.net_charge({name: one.valence for name, one in species.items()})
+            if charge != carrier.charge:
+                message = f"{carrier.charge} e is declared, but a cycle moves {charge:+d} e outward"
+                faults.append(Fault((i, "charge"), message))
         raise_faults(faults)
-        return tuple(_with_placement(pump, info) for pump in pumps)
+        return tuple(_with_placement(carrier, info) for carrier in carriers)
+
+    @field_validator("electrodes")
+    @classmethod
+    def _check_electrodes(
+        cls, electrodes: tuple[Electrode, ...], info: ValidationInfo
+    ) -> tuple[Electrode, ...]:
+        faults = _find_double_names(electrodes)
+        geometry = info.data.get("geometry")
+        if geometry is None:
+            return electrodes
+        for i, electrode in enumerate(electrodes):
+            for side in ("inside", "outside"):
+                distance, length = getattr(electrode, side), getattr(geometry, f"{side}_length")
+                if distance > length:
+                    message = f"{distance:g} nm is beyond the far end, {length:g} nm from the membrane"
+                    faults.append(Fault((i, side), message))
+            for key in ("y", "reference_y"):
+                place = getattr(electrode, key)
+                if place is not None and geometry.dimensions == 1:
+                    faults.append(Fault((i, key), f"{key} needs dimensions = 2"))
+                elif place is not None and place >= geometry.width:
+                    message = f"{place:g} nm must be less than the membrane's width, {geometry.width:g} nm"
+                    faults.append(Fault((i, key), message))
+        raise_faults(faults)
+        return electrodes
 
     @field_validator("recording")
     @classmethod
@@ -461,6 +569,28 @@ class Scenario(Model):
         raise_faults(faults)
         return recording.model_copy(update=resolved)
 
+    @model_validator(mode="after")
+    def _find_unknown_proteins(self) -> "Scenario":
+        proteins = [one.name for one in (*self.channels, *self.carriers)]
+        faults = [
+            Fault(
+                ("transporters", i, "name"),
+                f'"{one.name}" is the name of a pump too; names must differ',
+            )
+            for i, one in enumerate(self.transporters)
+            if one.name in {pump.name for pump in self.pumps}
+        ]
+        for i, block in enumerate(self.protocol.blocks):
+            if block.protein not in proteins:
+                known = ", ".join(proteins) or "none"
+                message = (
+                    f'"{block.protein}" is no protein of this scenario; these are {known}'
+                    f"{nearest_key_hint(block.protein, proteins)}"
+                )
+                faults.append(Fault(("protocol", "blocks", i, "protein"), message))
+        raise_faults(faults)
+        return self
+
     def to_json(self) -> str:
         """Return the scenario in internal units as JSON, for `from_json`; the source is left out."""
         return self.model_dump_json()
@@ -474,7 +604,7 @@ class Scenario(Model):
         return cls.model_validate_json(text, context={"internal_units": True})
 
 
-def _find_double_names(proteins: Iterable[Protein]) -> list[Fault]:
+def _find_double_names(proteins: Iterable[Protein | Electrode]) -> list[Fault]:
     first_with: dict[str, int] = {}
     faults = []
     for i, protein in enumerate(proteins):
@@ -518,9 +648,6 @@ def _find_misplaced(proteins: Iterable[Protein], info: ValidationInfo) -> list[F
     return faults
 
 
-_AnyProtein = TypeVar("_AnyProtein", bound=Protein)
-
-
 def _with_placement(protein: _AnyProtein, info: ValidationInfo) -> _AnyProtein:
     """Return `protein` at random places where none are given and places are tracked."""
     geometry = info.data.get("geometry")
@@ -543,6 +670,23 @@ def _find_absent_species(
             f"{', '.join(info.data['outside'])}{nearest_key_hint(name, present)}",
         )
         for name in moved
+        if name not in present
+    ]
+
+
+def _find_unknown_ligands(channel: Channel, path: tuple[str | int, ...], info: ValidationInfo) -> list[Fault]:
+    """Return a fault for every ligand that neither a solution nor the protocol holds; none while these are faulty."""
+    if channel.gating is None or not {"inside", "outside", "protocol"} <= info.data.keys():
+        return []
+    pulses = {one.name for one in info.data["protocol"].ligands}
+    present = {**info.data["inside"], **info.data["outside"]}.keys() | pulses
+    return [
+        Fault(
+            (*path, *where, "ligand"),
+            f'"{name}" is neither in the solutions nor in the protocol; write [[protocol.ligands]] with its name, or '
+            f"its concentration into a solution{nearest_key_hint(name, present)}",
+        )
+        for name, where in channel.gating.ligands.items()
         if name not in present
     ]
 

@@ -27,9 +27,12 @@ from mc.theory.equilibrium import (
     ghk_potential,
     mullins_noda_potential,
     nernst_potential,
+    transporter_rates,
+    transporter_reversal_potential,
     ussing_flux_ratio,
 )
 from mc.theory.gating import (
+    VOLTAGE_DEPENDENCES,
     DwellTimes,
     binomial_variance,
     dwell_time_means,
@@ -50,6 +53,7 @@ from mc.theory.noise import (
 )
 
 __all__ = [
+    "VOLTAGE_DEPENDENCES",
     "DwellTimes",
     "OneWayFluxes",
     "binomial_variance",
@@ -81,6 +85,8 @@ __all__ = [
     "stationary_distribution",
     "step_profile",
     "strip_access_resistance",
+    "transporter_rates",
+    "transporter_reversal_potential",
     "two_compartment_relaxation_rate",
     "two_state_autocorrelation",
     "two_state_open_probability",

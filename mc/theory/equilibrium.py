@@ -232,6 +232,74 @@ def mullins_noda_potential(
         return thermal_potential(temperature) * np.log(quotient)
 
 
+def transporter_rates(
+    turnover: float,
+    outward: Mapping[str, int],
+    inward: Mapping[str, int],
+    half_saturation: Mapping[str, float],
+    half_saturation_opposite: Mapping[str, float],
+    concentration_in: Mapping[str, Any],
+    concentration_out: Mapping[str, Any],
+    valence: Mapping[str, int],
+    potential: Any,
+    temperature: Any,
+) -> tuple[Any, Any]:
+    """Return the rates of forward and backward cycles of a reversible transporter, in the unit of `turnover`.
+
+    Forward needs every ion of the cycle bound on the side it is taken from, at c/(c + half_saturation) each, and its
+    place empty on the other, at K/(c + K) with K the half saturation there; backward the reverse. Half of what V
+    does to the net charge q counts each way, exp(+-qV/2kT). Their ratio is exp(-dG/kT) of a cycle: rapid equilibrium
+    random-order binding in an alternating-access carrier (Hill 1977, Free Energy Transduction in Biology, ch. 2).
+
+    `outward`, `inward`: ions of a forward cycle by species. Concentrations in mM, potential in mV, temperature in K.
+    """
+    forward = backward = np.asarray(turnover, dtype=float)
+    charge = 0
+    for moved, taken_from, given_to, sign in (
+        (outward, concentration_in, concentration_out, 1),
+        (inward, concentration_out, concentration_in, -1),
+    ):
+        for name, ions in moved.items():
+            here = np.asarray(taken_from.get(name, 0.0)) / half_saturation[name]
+            there = np.asarray(given_to.get(name, 0.0)) / half_saturation_opposite[name]
+            empty = 1.0 / ((1.0 + here) * (1.0 + there))
+            forward = forward * (here * empty) ** ions
+            backward = backward * (there * empty) ** ions
+            charge += sign * ions * valence[name]
+    work = 0.5 * charge * np.asarray(potential) / thermal_potential(temperature)
+    return forward * np.exp(work), backward * np.exp(-work)
+
+
+def transporter_reversal_potential(
+    outward: Mapping[str, int],
+    inward: Mapping[str, int],
+    concentration_in: Mapping[str, Any],
+    concentration_out: Mapping[str, Any],
+    valence: Mapping[str, int],
+    temperature: Any,
+) -> Any:
+    """Return the potential in mV at which a cycle that moves net charge costs no free energy.
+
+    V = -(kT/qe) ln(prod of (c_from/c_to)^n): for 3 Na in against 1 Ca out, 3 E_Na - 2 E_Ca. ValueError where the
+    cycle is electroneutral: it has an equilibrium of concentrations alone.
+
+    Mullins (1979), Fed. Proc. 35:2583 and Blaustein & Lederer (1999), Physiol. Rev. 79:763 for Na/Ca exchange.
+    """
+    charge = 0
+    energy = np.zeros(())
+    for moved, taken_from, given_to, sign in (
+        (outward, concentration_in, concentration_out, 1),
+        (inward, concentration_out, concentration_in, -1),
+    ):
+        for name, ions in moved.items():
+            charge += sign * ions * valence[name]
+            with np.errstate(divide="ignore"):
+                energy = energy + ions * np.log(np.asarray(taken_from[name]) / np.asarray(given_to[name]))
+    if charge == 0:
+        raise ValueError("the cycle moves no net charge: no potential holds it in equilibrium")
+    return -thermal_potential(temperature) * energy / charge
+
+
 def donnan_potential(
     concentration_out: Quantity, valence: Quantity, fixed_charge: Quantity, temperature: Quantity
 ) -> Any:

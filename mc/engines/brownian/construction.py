@@ -13,7 +13,7 @@ from mc.engines.brownian.plane import Mouths, Plane, Sheet
 from mc.engines.brownian.stepping import Box, Ions
 from mc.field import clouds, modes
 from mc.scenario.advice import resolve_transverse_cells
-from mc.scenario.composition import Composition
+from mc.scenario.composition import Composition, solutions_over_time
 from mc.scenario.placement import Placement
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
@@ -27,7 +27,10 @@ MOST_BINS = 4096
 
 def slots(scenario: Scenario, composition: Composition) -> NDArray[np.int64]:
     """Return how many ions of each species there can be at a time, (species,)."""
-    present = composition.counts_inside + composition.counts_outside
+    present = np.max(
+        [each.counts_inside + each.counts_outside for each in solutions_over_time(scenario, composition)],
+        axis=0,
+    )
     if scenario.geometry.boundary == "closed":
         return present
     spare = SPARE_SHARE * present + SPARE_DEVIATIONS * np.sqrt(present) + SPARE_IONS
@@ -175,7 +178,8 @@ def _make_mouths(
         last = math.floor((start + width) / period * n_bins + 1e-6)
         for which in sorted({k % n_bins for k in range(first, last + 1)}):
             reaching[which].append(channel)
-    per_area = pores.capture[types] / areas[types, None] if types.size else np.zeros((0, ions.valences.size))
+    largest_capture = pores.capture.max(axis=(1, 3), initial=0.0)
+    per_area = largest_capture[types] / areas[types, None]
     most_capture = np.zeros(ions.valences.size)
     for start in starts:
         # The most crowded place is where some mouth begins.

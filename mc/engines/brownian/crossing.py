@@ -49,9 +49,11 @@ class Pores(NamedTuple):
     first_channel: np.ndarray
     """(types + 1,); channels of type t are numbered first_channel[t] to first_channel[t + 1] - 1."""
     capture: np.ndarray
-    """(types, species) beta A_p D_p = permeability times thickness of one channel, nm4/ns."""
+    """(types, levels, species, 2) beta A_p D_p = permeability times thickness of one channel, nm4/ns, as ions of each
+    side meet it: from the inside a closed one takes none."""
     diffusion_coefficient: np.ndarray
-    """(types,) in the pore, nm2/ns."""
+    """(types, levels, species) in the pore, nm2/ns. What differs between levels is this and not the room in the pore:
+    were it the room, every change of level would expel or admit ions, and gates would pump."""
     mouth_depth: np.ndarray
     """(types,) nm."""
     substeps: np.ndarray
@@ -129,31 +131,31 @@ def entry_probability(exponent, overshoot):
 
 
 @internal
-def capture_weight(pores, channel_type, species, n_available, slope, sign):
-    """Return the entry velocity times area of `n_available` channels of one type, nm3/ns."""
+def capture_weight(pores, n_at_level, channel_type, level, species, side, slope):
+    """Return the entry velocity times area of all channels of one type and level, nm3/ns."""
+    sign = 1.0 if side == INSIDE else -1.0
     velocity = entry_velocity(slope, pores.mouth_depth[channel_type], sign)
-    return n_available * pores.capture[channel_type, species] * velocity
+    capture = pores.capture[channel_type, level, species, side]
+    return n_at_level[channel_type, level] * capture * velocity
 
 
 @internal
 def set_entry_exponents(
-    pores, n_open, slopes, area, diffusion_coefficients, time_step, exponents, thresholds
+    pores, n_at_level, slopes, area, diffusion_coefficients, time_step, exponents, thresholds
 ):
     """Write for each species and side the exponent of entry, and a cheap upper bound of the chance in 1/256.
 
-    `n_open`: (types,) open channels; `slopes`: (species,) u in 1/nm. From the outside closed channels take ions too.
+    `n_at_level`: (types, levels) channels; `slopes`: (species,) u in 1/nm.
     """
     for species in range(slopes.size):
         for side in range(2):
-            sign = 1.0 if side == INSIDE else -1.0
             velocity = 0.0
-            for channel_type in range(n_open.size):
-                n_available = n_open[channel_type]
-                if side == OUTSIDE:
-                    n_available = pores.first_channel[channel_type + 1] - pores.first_channel[channel_type]
-                velocity += (
-                    capture_weight(pores, channel_type, species, n_available, slopes[species], sign) / area
-                )
+            for channel_type in range(n_at_level.shape[0]):
+                for level in range(n_at_level.shape[1]):
+                    velocity += (
+                        capture_weight(pores, n_at_level, channel_type, level, species, side, slopes[species])
+                        / area
+                    )
             exponent = entry_exponent(velocity, diffusion_coefficients[species], time_step)
             largest_overshoot = math.sqrt(6.0 * diffusion_coefficients[species] * time_step)
             largest_probability = entry_probability(exponent, largest_overshoot)
@@ -162,34 +164,32 @@ def set_entry_exponents(
 
 
 @internal
-def choose_channel(pores, n_open, chains, species, side, slope, draw):
+def choose_channel(pores, n_at_level, chains, species, side, slope, draw):
     """Return the channel that an entering ion takes, each with a chance in proportion to its capture weight.
 
     `draw`: uniform in (0, 1).
     """
-    sign = 1.0 if side == INSIDE else -1.0
     total = 0.0
-    for channel_type in range(n_open.size):
-        first, last = pores.first_channel[channel_type], pores.first_channel[channel_type + 1]
-        n_available = n_open[channel_type] if side == INSIDE else last - first
-        total += capture_weight(pores, channel_type, species, n_available, slope, sign)
+    for channel_type in range(n_at_level.shape[0]):
+        for level in range(n_at_level.shape[1]):
+            total += capture_weight(pores, n_at_level, channel_type, level, species, side, slope)
     remaining = draw * total
     chosen = -1
-    for channel_type in range(n_open.size):
-        first, last = pores.first_channel[channel_type], pores.first_channel[channel_type + 1]
-        n_available = n_open[channel_type] if side == INSIDE else last - first
-        weight = capture_weight(pores, channel_type, species, n_available, slope, sign)
-        if weight == 0.0:
-            continue
-        rank = min(int64(remaining / weight * n_available), n_available - 1)
-        for channel in range(first, last):
-            if side == OUTSIDE or chains[channel].is_open:
-                # The last candidate is kept so that rounding in `remaining` can never leave the ion without a pore.
-                chosen = channel
-                if rank == 0 and remaining < weight:
-                    return channel
-                rank -= 1
-        remaining -= weight
+    for channel_type in range(n_at_level.shape[0]):
+        for level in range(n_at_level.shape[1]):
+            weight = capture_weight(pores, n_at_level, channel_type, level, species, side, slope)
+            if weight == 0.0:
+                continue
+            n_available = n_at_level[channel_type, level]
+            rank = min(int64(remaining / weight * n_available), n_available - 1)
+            for channel in range(pores.first_channel[channel_type], pores.first_channel[channel_type + 1]):
+                if chains[channel].level == level:
+                    # The last candidate is kept so that rounding in `remaining` never leaves the ion without a pore.
+                    chosen = channel
+                    if rank == 0 and remaining < weight:
+                        return channel
+                    rank -= 1
+            remaining -= weight
     return chosen
 
 
@@ -231,14 +231,15 @@ def sum_velocities(position, species, side, limit, pores, chains, mouths):
     for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
         channel = mouths.bin_channels[k]
         channel_type = chains[channel].channel_type
-        if side == INSIDE and not chains[channel].is_open:
+        capture = pores.capture[channel_type, chains[channel].level, species, side]
+        if capture == 0.0:
             continue
         if not is_beneath(position, mouths.sites[channel], mouths.widths[channel_type], mouths.period):
             continue
         slope = mouths.slope_per_drop[species] * mouths.drops[channel]
         sign = 1.0 if side == INSIDE else -1.0
-        capture = pores.capture[channel_type, species] / mouths.areas[channel_type]
-        velocity = capture * entry_velocity(slope, pores.mouth_depth[channel_type], sign)
+        entry = entry_velocity(slope, pores.mouth_depth[channel_type], sign)
+        velocity = capture / mouths.areas[channel_type] * entry
         if velocity > 0.0:
             total += velocity
             chosen = channel
@@ -261,10 +262,10 @@ def chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plan
 
 
 @internal
-def find_channel(ion, species, side, draw, pores, n_open, scene, plane):
+def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
     """Return the channel that an entering ion takes; `draw`: uniform in (0, 1)."""
     if plane is None:
-        return choose_channel(pores, n_open, scene.chains, species, side, scene.slopes[species], draw)
+        return choose_channel(pores, n_at_level, scene.chains, species, side, scene.slopes[species], draw)
     place = plane.transverse[0, ion]
     total, _ = sum_velocities(place, species, side, math.inf, pores, scene.chains, plane.mouths)
     _, chosen = sum_velocities(place, species, side, draw * total, pores, scene.chains, plane.mouths)
@@ -354,11 +355,11 @@ def walk_in_pore(
 
 
 @internal
-def admit(ion, species, pores, n_open, scene, draw, plane):
+def admit(ion, species, pores, n_at_level, scene, draw, plane):
     """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
     x = scene.positions[ion]
     side = OUTSIDE if x > float32(0.0) else INSIDE
-    channel = find_channel(ion, species, side, draw, pores, n_open, scene, plane)
+    channel = find_channel(ion, species, side, draw, pores, n_at_level, scene, plane)
     mouth_depth = pores.mouth_depth[scene.chains[channel].channel_type]
     entry = pores.table[pores.n_ions[0]]
     entry.ion = ion
@@ -410,9 +411,9 @@ def walk(row, duration, pores, scene, step, crossings, plane):
     depth, time_left, normal = walk_in_pore(
         entry.depth,
         slope_in(entry.channel, species, scene, plane),
-        pores.diffusion_coefficient[chain.channel_type],
+        pores.diffusion_coefficient[chain.channel_type, chain.level, species],
         pores.thickness,
-        chain.is_open,
+        chain.level > 0,
         pores.mouth_depth[chain.channel_type],
         pores.substeps[chain.channel_type],
         duration,
@@ -441,7 +442,7 @@ def walk_all(pores, scene, time_step, step, crossings, plane):
 
 @internal
 def admit_candidates(
-    scratch, pores, n_open, exponents, thresholds, scene, time_step, step, key, crossings, plane
+    scratch, pores, n_at_level, exponents, thresholds, scene, time_step, step, key, crossings, plane
 ):
     """Draw for each candidate whether it enters a pore, in the order of the ions.
 
@@ -458,7 +459,7 @@ def admit_candidates(
             probability = chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane)
             relative_draw = entry_draw * thresholds[species, side] / (probability * 256.0)
             if relative_draw < 1.0:
-                admit(ion, species, pores, n_open, scene, channel_draw, plane)
+                admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
                 # Given that it is below 1, the draw is uniform: it says how much of the step is left.
                 walk(pores.n_ions[0] - 1, relative_draw * time_step, pores, scene, step, crossings, plane)
 

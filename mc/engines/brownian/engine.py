@@ -14,19 +14,21 @@ from mc.constants import (
     thermal_potential,
     water_permittivity,
 )
+from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian import construction, crossing, exchange, motion, stepping
+from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
 from mc.field.deposition import HISTOGRAMS, PARKED, Sums
 from mc.field.poisson import Grid
-from mc.membrane.gating import CHAIN, FORMS, LAW, TRANSITION, Channels, Transitions
-from mc.membrane.transport import MOST_IONS, PUMP, PUMP_MOVE, PumpMoves, Pumps
+from mc.membrane.gating import TRANSITION, Transitions
+from mc.membrane.protocols import VOLTAGE, command_at, make_amplifier
+from mc.membrane.transport import MOST_IONS, PUMP_MOVE, PumpMoves
 from mc.scenario.advice import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
-from mc.theory import stationary_distribution
 
 PORE_STEP = 0.1
 """Largest standard deviation of a sub-step in a pore, as a share of its length."""
@@ -60,7 +62,12 @@ class BrownianEngine:
             self.threads = 1
         numba.set_num_threads(self.threads)
         self.bulk_from = bulk_distances(scenario, self.composition)
+        self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
+        self.seed = seed
         self.state = make_state(scenario, self.composition, seed, time_step, self.threads, clamped_potential)
+        self._solutions = {"inside": dict(scenario.inside), "outside": dict(scenario.outside)}
+        self._timeline = make_timeline(scenario, time_step)
+        self._do_what_is_due()
         # With nothing deposited there is no field yet: this look is at the positions as they were placed.
         stepping.advance(self.state, 0)
         self.deposit_as_looked_at()
@@ -99,7 +106,15 @@ class BrownianEngine:
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
+        self._do_what_is_due()
+        if self._timeline:
+            n_steps = min(n_steps, self._timeline[0].step - self.step)
         made = stepping.advance(self.state, n_steps)
+        if self.state.amplifier.is_empty[0]:
+            raise StabilityError(
+                f"by {self.step * self.time_step:g} ns the electrodes found no more {self.scenario.protocol.carrier} "
+                "to carry their current: take larger baths, or another protocol.carrier"
+            )
         reservoirs = self.state.reservoirs
         if reservoirs is not None and reservoirs.lacking[0] >= 0:
             name = self.composition.names[reservoirs.lacking[0]]
@@ -108,6 +123,33 @@ class BrownianEngine:
                 "for, a tenth beyond the start: take larger baths, or concentrations nearer to the steady state"
             )
         return made
+
+    def _do_what_is_due(self) -> None:
+        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
+        while self._timeline and self._timeline[0].step <= self.step:
+            self._timeline.pop(0).do(instruments)
+
+    def _block(self, protein: str, fraction: float) -> None:
+        proteins.block(self.scenario, self.state.channels, self.state.pumps, self.seed, protein, fraction)
+
+    def _set_ligand(self, name: str, concentration: float) -> None:
+        ligands = self.state.channels.ligands
+        ligands[:, proteins.ligand_index(self.scenario, self.composition.names, name, "inside")] = (
+            concentration
+        )
+
+    def _set_solution(self, side: str, concentrations: dict[str, float]) -> None:
+        reservoirs, box, geometry = self.state.reservoirs, self.state.box, self.scenario.geometry
+        if reservoirs is None:
+            return
+        self._solutions[side].update(concentrations)
+        composition = compose(self.scenario.model_copy(update=self._solutions))
+        counts = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
+        reservoirs.densities[:] = counts / (geometry.area * box.lengths)
+        temperature = self.scenario.simulation.temperature
+        box.end_conductivities[:] = _reservoir_conductivities(
+            composition, temperature, box.lengths, geometry.area
+        )
 
     def observe(self) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.
@@ -134,12 +176,17 @@ class BrownianEngine:
             potential=np.concatenate([inner[:-1][::-1], outer[:-1]]),
             positions=self._physical_positions(look.positions),
             places=self._places(),
-            open_channels=state.channels.n_open.copy(),
+            open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
+            permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
             states=self._count_states(),
             total_charge=float(
                 state.ions.valences @ (ions.sum(axis=1) + in_pores) + state.box.end_charges.sum()
             ),
             crossings=state.pores.crossings.copy(),
+            displaced_charge=self._displaced_charge(),
+            injected_charge=int(state.amplifier.injected[0]),
+            command_potential=self._command_potential(),
+            electrodes=self._read_electrodes(),
             pump_cycles=state.pumps.cycles.copy(),
             exchanged=self._exchanged(),
             maps=self._maps(),
@@ -230,6 +277,51 @@ class BrownianEngine:
         in_pores = self._ions_in_pores()
         places[:, in_pores["ion"]] = plane.mouths.sites[in_pores["channel"]]
         return places
+
+    def _displaced_charge(self) -> NDArray[np.float64]:
+        """Return the charge displaced through the slab by all that were in pores: z times the way over its thickness.
+
+        (channel types, species) in e, outward positive: Shockley-Ramo. Ions that went back have displaced nothing.
+        """
+        state, rows = self.state, self._ions_in_pores()
+        crossings = state.pores.crossings
+        displaced = (crossings[:, :, 0] - crossings[:, :, 1]).astype(np.float64)
+        if rows.size:
+            channel_type = state.channels.chains["channel_type"][rows["channel"]]
+            species = np.searchsorted(state.ions.first_ion, rows["ion"], side="right") - 1
+            way = rows["depth"] / state.pores.thickness - (rows["origin"] == crossing.OUTSIDE)
+            np.add.at(displaced, (channel_type, species), way)
+        return displaced * state.ions.valences
+
+    def _command_potential(self) -> float:
+        """Return what a voltage clamp holds now, in mV; not a number without one."""
+        amplifier = self.state.amplifier
+        if amplifier.mode[0] != VOLTAGE:
+            return float("nan")
+        return float(command_at(amplifier, self.step * self.time_step))
+
+    def _read_electrodes(self) -> NDArray[np.float64]:
+        """Return the potential at each microelectrode minus that at its reference, mV."""
+        return np.array(
+            [
+                self._potential_at(0, electrode.inside, electrode.y)
+                - self._potential_at(1, electrode.outside, electrode.reference_y)
+                for electrode in self.scenario.electrodes
+            ]
+        )
+
+    def _potential_at(self, side: int, distance: float, y: float | None) -> float:
+        """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
+        grid, plane = self.state.box.grid, self.state.plane
+        if plane is None or y is None:
+            along_x = self.state.look.potential.reshape(2, grid.stride)[side]
+        else:
+            in_plane = plane.look_potential.reshape(2, grid.stride, plane.mesh.plane)[side]
+            scaled = y / plane.mouths.period * plane.mesh.plane
+            node = int(scaled) % plane.mesh.plane
+            share = scaled - int(scaled)
+            along_x = (1.0 - share) * in_plane[:, node] + share * in_plane[:, (node + 1) % plane.mesh.plane]
+        return float(np.interp(distance, np.arange(grid.stride - 1) * grid.spacing, along_x[:-1]))
 
     def _exchanged(self) -> NDArray[np.int64]:
         reservoirs = self.state.reservoirs
@@ -372,8 +464,18 @@ def make_state(
         entry_exponents=np.zeros((n_species, 2)),
         thresholds=np.zeros((n_species, 2), dtype=np.uint32),
     )
-    channels = _make_channels(scenario, seed, clamped_potential or 0.0)
-    pumps = _make_pumps(scenario, composition, seed)
+    n_channels = sum(one.count for one in scenario.channels)
+    at_start = [command.potential for command in scenario.protocol.voltage if command.start == 0.0]
+    if clamped_potential is not None:
+        at_start = [clamped_potential]
+    channels = proteins.make_channels(
+        scenario,
+        composition.names,
+        seed,
+        at_start[0] if at_start else 0.0,
+        places=1 if geometry.dimensions == 1 else n_channels,
+    )
+    pumps = proteins.make_pumps(scenario, composition.names, composition.valences, seed)
     pores = _make_pores(scenario, composition, time_step, ions.positions.size)
     scratch = _make_scratch(ions, n_species, stride, threads)
     chunks, largest_chunk = scratch.candidates.shape
@@ -405,6 +507,8 @@ def make_state(
         pores=pores,
         channels=channels,
         pumps=pumps,
+        amplifier=make_amplifier(),
+        carrier=composition.names.index(scenario.protocol.carrier) if scenario.protocol.carrier else 0,
         keys=stepping.Keys(*(stream_key(seed, stream) for stream in stepping.STREAMS)),
         events=_make_events(channels.chains.size, pumps.each.size),
         scratch=scratch,
@@ -508,98 +612,31 @@ def _make_scratch(ions: stepping.Ions, n_species: int, stride: int, threads: int
     )
 
 
-def _make_channels(scenario: Scenario, seed: int, potential: float) -> Channels:
-    types, temperature = scenario.channels, scenario.simulation.temperature
-    n_states = max((len(one.states) for one in types), default=1)
-    laws = np.zeros((len(types), n_states, n_states), dtype=LAW)
-    laws["scale"] = 1.0
-    rates = np.zeros((len(types), n_states, n_states))
-    conducts = np.zeros((len(types), n_states), dtype=np.bool_)
-    chains = np.zeros(sum(one.count for one in types), dtype=CHAIN)
-    chains["channel_type"] = np.repeat(np.arange(len(types)), [one.count for one in types])
-    chains["remaining"] = -np.log(uniforms(stream_key(seed, streams.WAITING), chains.size, 0))
-    draws = uniforms(stream_key(seed, streams.INITIAL_STATE), chains.size, 0)
-    for i, one in enumerate(types):
-        if one.gating is None:
-            conducts[i, 0] = True
-            continue
-        scheme, members = one.gating.scheme, chains["channel_type"] == i
-        n = len(scheme.states)
-        speed = one.gating.speed(temperature)
-        for source, target, number, law in scheme.transitions:
-            laws[i, source, target] = (
-                number * speed * law.rate,
-                law.midpoint or 0.0,
-                law.scale or 1.0,
-                FORMS.index(law.kind),
-            )
-        rates[i, :n, :n] = one.gating.rate_matrix(potential, temperature)
-        conducts[i, :n] = scheme.is_open
-        if one.gating.initial is not None:
-            chains["state"][members] = scheme.states.index(one.gating.initial)
-        else:
-            edges = np.cumsum(stationary_distribution(rates[i, :n, :n]))
-            chains["state"][members] = np.searchsorted(edges[:-1], draws[members], side="right")
-    chains["is_open"] = conducts[chains["channel_type"], chains["state"]]
-    n_open = np.bincount(chains["channel_type"], weights=chains["is_open"], minlength=len(types))
-    return Channels(
-        chains=chains,
-        potentials=np.full(chains.size, potential),
-        laws=laws,
-        is_constant=np.all(laws["form"] == 0, axis=(1, 2)),
-        rates=rates,
-        leaving_rates=rates.sum(axis=2),
-        conducts=conducts,
-        n_open=n_open.astype(np.int64),
-    )
-
-
 def _make_pores(
     scenario: Scenario, composition: Composition, time_step: float, slots_in_all: int
 ) -> crossing.Pores:
     types, thickness = scenario.channels, scenario.membrane.thickness
     counts = np.array([one.count for one in types], dtype=np.int64)
-    permeability = np.array(
-        [[one.permeability.get(name, 0.0) for name in composition.names] for one in types]
-    ).reshape(len(types), len(composition.names))
+    permeability = proteins.level_permeabilities(scenario, composition.names)
+    largest = permeability.max(axis=1, keepdims=True, initial=0.0)
+    # From the outside a closed channel takes ions as the one that conducts best does.
+    from_outside = permeability.copy()
+    from_outside[:, :1] = largest
+    # A level that conducts less is a slower pore, as wide as the others; closed, it is as fast as the best.
+    relative = np.divide(from_outside, largest, out=np.zeros_like(permeability), where=largest > 0.0)
     diffusion = np.array([one.pore.diffusion_coefficient for one in types], dtype=np.float64)
     substeps = np.ceil(2.0 * diffusion * time_step / (PORE_STEP * thickness) ** 2)
     return crossing.Pores(
         thickness=thickness,
         first_channel=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        capture=permeability * thickness,
-        diffusion_coefficient=diffusion,
+        capture=np.stack([permeability, from_outside], axis=3) * thickness,
+        diffusion_coefficient=relative * diffusion[:, np.newaxis, np.newaxis],
         mouth_depth=np.array([one.pore.mouth_depth for one in types], dtype=np.float64),
         substeps=substeps.astype(np.int64),
         n_ions=np.zeros(1, dtype=np.int64),
         # As many rows as ions, so that the table is never full; memory that is not touched costs nothing.
         table=np.zeros(slots_in_all, dtype=crossing.PORE_ION),
         crossings=np.zeros((len(types), len(composition.names), 2), dtype=np.int64),
-    )
-
-
-def _make_pumps(scenario: Scenario, composition: Composition, seed: int) -> Pumps:
-    types, names = scenario.pumps, composition.names
-    each = np.zeros(sum(one.count for one in types), dtype=PUMP)
-    each["pump_type"] = np.repeat(np.arange(len(types)), [one.count for one in types])
-    each["remaining"] = -np.log(uniforms(stream_key(seed, streams.PUMP_WAITING), each.size, 0))
-    stoichiometry = np.zeros((len(types), len(names), 2), dtype=np.int64)
-    half_saturation = np.ones((len(types), len(names)))
-    for i, one in enumerate(types):
-        for direction, moved in enumerate((one.outward, one.inward)):
-            for name, ions in moved.items():
-                stoichiometry[i, names.index(name), direction] = ions
-        for name, concentration in one.half_saturation.items():
-            half_saturation[i, names.index(name)] = concentration
-    return Pumps(
-        each=each,
-        turnover=np.array([one.turnover * one.acceleration for one in types], dtype=np.float64),
-        stoichiometry=stoichiometry,
-        half_saturation=half_saturation,
-        cycles=np.zeros(len(types), dtype=np.int64),
-        concentrations=np.zeros((len(names), 2)),
-        rates=np.zeros(len(types)),
-        nearest=np.zeros((len(names), 2, MOST_IONS), dtype=np.int64),
     )
 
 

@@ -198,12 +198,13 @@ def merge_sums(tables, counts_ions):
 
 
 @internal
-def needs_counts(step, n_pumps):
+def needs_counts(step, is_sensed):
     """Return 1 if anything reads the ions of each species in each cell before the next step, else 0.
 
-    Pumps do, and so do samples of the conductivity; the field needs no more than the charges.
+    Pumps and gates with ligands sense them, and so do samples of the conductivity; the field needs no more than the
+    charges.
     """
-    return uint32(n_pumps > 0 or (step + 1) % SAMPLE_EVERY == 0)
+    return uint32(is_sensed or (step + 1) % SAMPLE_EVERY == 0)
 
 
 @internal
@@ -308,20 +309,45 @@ def place_in_mouth(channel, channel_type, mouths, key, ion, step):
 # --- pumps ---
 
 
+@compiled
+def find_patch(site, side, mesh, lengths):
+    """Return the cells within REACH of a site: how many along the normal, how many along the membrane, the first of
+    these, which may be below zero on the periodic axis."""
+    spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
+    n_normal = max(1, min(int64(REACH / spacing), int64(lengths[side] / spacing)))
+    n_along = min(2 * int64(REACH / spacing_along) + 1, mesh.plane)
+    return n_normal, n_along, int64(site / spacing_along) - n_along // 2
+
+
 @internal
 def local_concentrations_at(site, plane, lengths, ions_per_volume, concentrations):
     """Write the concentrations within REACH of a site, along the normal and to both sides, (species, 2), mM."""
     mesh = plane.mesh
-    spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
-    half = int64(REACH / spacing_along)
-    n_along = min(2 * half + 1, mesh.plane)
-    first = int64(site / spacing_along) - n_along // 2
+    cell_volume = plane.depth / mesh.inverse_spacing / mesh.inverse_spacings[0]
     for side in range(2):
-        n_normal = max(1, min(int64(REACH / spacing), int64(lengths[side] / spacing)))
-        volume = n_normal * spacing * n_along * spacing_along * plane.depth
+        n_normal, n_along, first = find_patch(site, side, mesh, lengths)
+        volume = n_normal * n_along * cell_volume
         for species in range(concentrations.shape[0]):
             ions = 0
             for row in range(side * mesh.stride, side * mesh.stride + n_normal):
                 for k in range(n_along):
                     ions += plane.sums.counts[species, row * mesh.plane + (first + k) % mesh.plane]
             concentrations[species, side] = ions / volume / ions_per_volume
+
+
+@internal
+def local_potential_at(site, plane, lengths):
+    """Return the mean potential within REACH of a site inside minus that outside, mV."""
+    mesh = plane.mesh
+    potential = 0.0
+    for side in range(2):
+        n_normal, n_along, first = find_patch(site, side, mesh, lengths)
+        total = 0.0
+        for row in range(side * mesh.stride, side * mesh.stride + n_normal):
+            for k in range(n_along):
+                node = row * mesh.plane + (first + k) % mesh.plane
+                # A node is the near end of its cell along the normal.
+                total += 0.5 * (plane.potential[node] + plane.potential[node + mesh.plane])
+        mean = total / (n_normal * n_along)
+        potential += mean if side == 0 else -mean
+    return potential

@@ -1,13 +1,20 @@
-"""How pumps move single ions: taken from beside the membrane on one side, given back beside it on the other."""
+"""How pumps and transporters move single ions: taken from beside the membrane, given back beside it across."""
 
 from mc.compilation import internal
-from mc.engines.brownian.plane import local_concentrations_at, put_in, take_out
+from mc.engines.brownian.plane import (
+    local_concentrations_at,
+    local_potential_at,
+    put_in,
+    take_out,
+)
 from mc.membrane.transport import (
+    BACKWARD,
     REACH,
+    choose_direction,
+    cycle_rates,
     find_nearest,
     find_nearest_to_site,
     integrate_rate,
-    turnover_rate,
 )
 
 
@@ -27,12 +34,32 @@ def local_concentrations(sums, lengths, area, ions_per_volume, concentrations):
 
 
 @internal
-def find_ions(pumps, i_pump, species, direction, wanted, positions, first_ion, lengths, plane):
+def local_potential(box, field):
+    """Return the potential between the layers within REACH of the membrane, as the baths' field has it, mV.
+
+    Concentrations there are those of the diffuse layers, and so is this: together they say what the bulk says.
+    """
+    spacing, stride = box.grid.spacing, box.grid.stride
+    potential = field.slab_drop[0]
+    for side in range(2):
+        cells = max(1, min(int(REACH / spacing), int(box.lengths[side] / spacing)))
+        fall, mean = 0.0, 0.0
+        for cell in range(side * stride, side * stride + cells):
+            half = 0.5 * spacing * field.field[cell]
+            fall += half
+            mean += fall / cells
+            fall += half
+        potential += mean if side == 1 else -mean
+    return potential
+
+
+@internal
+def find_ions(pumps, i_pump, species, side, wanted, positions, first_ion, lengths, plane):
     """Note the ions that a pump takes from one side; return how many there are."""
-    row = pumps.nearest[species, direction, :wanted]
+    row = pumps.nearest[species, side, :wanted]
     first, last = first_ion[species], first_ion[species + 1]
     if plane is None:
-        return find_nearest(positions, first, last, direction, lengths[direction], row)
+        return find_nearest(positions, first, last, side, lengths[side], row)
     return find_nearest_to_site(
         positions,
         plane.transverse[0],
@@ -40,14 +67,20 @@ def find_ions(pumps, i_pump, species, direction, wanted, positions, first_ion, l
         plane.mouths.period,
         first,
         last,
-        direction,
-        lengths[direction],
+        side,
+        lengths[side],
         row,
     )
 
 
 @internal
-def turn(pumps, i_pump, pump_type, step, positions, first_ion, lengths, sums, moves, plane=None):
+def ions_taken(pumps, pump_type, species, side, direction):
+    """Return how many ions of a species a cycle takes from a side: a backward one undoes a forward one."""
+    return pumps.stoichiometry[pump_type, species, side if direction != BACKWARD else 1 - side]
+
+
+@internal
+def turn(pumps, i_pump, pump_type, direction, step, positions, first_ion, lengths, sums, moves, plane=None):
     """Let one pump make a cycle; return whether it did. It does nothing when the ions are not there.
 
     An ion changes sides and keeps its distance from the membrane, within the length of the other bath, and its place
@@ -55,21 +88,21 @@ def turn(pumps, i_pump, pump_type, step, positions, first_ion, lengths, sums, mo
     """
     n_species = sums.counts.shape[0]
     for species in range(n_species):
-        for direction in range(2):
-            wanted = pumps.stoichiometry[pump_type, species, direction]
+        for side in range(2):
+            wanted = ions_taken(pumps, pump_type, species, side, direction)
             if wanted == 0:
                 continue
-            found = find_ions(pumps, i_pump, species, direction, wanted, positions, first_ion, lengths, plane)
+            found = find_ions(pumps, i_pump, species, side, wanted, positions, first_ion, lengths, plane)
             if found < wanted:
                 return False
-    cycle = pumps.cycles[pump_type]
-    pumps.cycles[pump_type] += 1
+    cycle = pumps.cycles[pump_type].sum()
+    pumps.cycles[pump_type, direction] += 1
     for species in range(n_species):
-        for direction in range(2):
-            for k in range(pumps.stoichiometry[pump_type, species, direction]):
-                ion = pumps.nearest[species, direction, k]
+        for side in range(2):
+            for k in range(ions_taken(pumps, pump_type, species, side, direction)):
+                ion = pumps.nearest[species, side, k]
                 x = positions[ion]
-                distance = min(abs(x), lengths[1 - direction])
+                distance = min(abs(x), lengths[1 - side])
                 take_out(ion, x, species, sums, plane)
                 positions[ion] = distance if x < 0.0 else -distance
                 put_in(ion, positions[ion], species, sums, plane)
@@ -79,38 +112,52 @@ def turn(pumps, i_pump, pump_type, step, positions, first_ion, lengths, sums, mo
                 row.pump = i_pump
                 row.ion = ion
                 row.species = species
-                row.direction = 1 if direction == 0 else -1
+                row.direction = 1 if side == 0 else -1
                 moves.n[0] += 1
     return True
 
 
 @internal
-def sense(pumps, lengths, area, ions_per_volume, sums, plane):
-    """Set the rates of all pumps, where they sense the same; else each is set when its turn comes."""
-    if plane is None:
-        local_concentrations(sums, lengths, area, ions_per_volume, pumps.concentrations)
-        for pump_type in range(pumps.rates.size):
-            pumps.rates[pump_type] = turnover_rate(pumps, pump_type, pumps.concentrations)
+def sense(pumps, box, sums, field, plane):
+    """Let all pumps sense the same where places along the membrane are not tracked."""
+    if plane is None and pumps.each.size > 0:
+        local_concentrations(sums, box.lengths, box.grid.area, box.ions_per_volume, pumps.concentrations)
+        pumps.potentials[:] = local_potential(box, field)
 
 
 @internal
-def sense_at(pumps, i_pump, pump_type, lengths, ions_per_volume, plane):
-    """Set the rate of a pump by what there is at its own site, where that is tracked."""
+def sense_at(pumps, i_pump, box, plane):
+    """Let a pump sense what there is at its own site, where that is tracked."""
     if plane is not None:
-        local_concentrations_at(
-            plane.pump_sites[i_pump], plane, lengths, ions_per_volume, pumps.concentrations
-        )
-        pumps.rates[pump_type] = turnover_rate(pumps, pump_type, pumps.concentrations)
+        site = plane.pump_sites[i_pump]
+        local_concentrations_at(site, plane, box.lengths, box.ions_per_volume, pumps.concentrations)
+        pumps.potentials[i_pump] = local_potential_at(site, plane, box.lengths)
 
 
 @internal
-def pump(
-    pumps, step, time_step, positions, first_ion, lengths, area, ions_per_volume, sums, key, moves, plane
-):
+def pump(pumps, step, box, positions, first_ion, sums, field, key, direction_key, moves, plane):
     """Let every pump make the cycles that fall due in a step."""
-    sense(pumps, lengths, area, ions_per_volume, sums, plane)
+    sense(pumps, box, sums, field, plane)
     for i_pump in range(pumps.each.size):
-        pump_type = pumps.each[i_pump].pump_type
-        sense_at(pumps, i_pump, pump_type, lengths, ions_per_volume, plane)
-        for _ in range(integrate_rate(pumps.each[i_pump], i_pump, pumps.rates[pump_type], time_step, key)):
-            turn(pumps, i_pump, pump_type, step, positions, first_ion, lengths, sums, moves, plane)
+        each = pumps.each[i_pump]
+        if each.is_blocked:
+            continue
+        pump_type = each.pump_type
+        sense_at(pumps, i_pump, box, plane)
+        forward, backward = cycle_rates(pumps, pump_type, pumps.concentrations, pumps.potentials[i_pump])
+        due = integrate_rate(each, i_pump, forward + backward, box.time_step, key)
+        for cycle in range(due):
+            direction = choose_direction(each, i_pump, cycle, forward, backward, direction_key)
+            turn(
+                pumps,
+                i_pump,
+                pump_type,
+                direction,
+                step,
+                positions,
+                first_ion,
+                box.lengths,
+                sums,
+                moves,
+                plane,
+            )

@@ -17,19 +17,21 @@ from mc.engines.brownian.crossing import (
     set_mouth_exponents,
     walk_all,
 )
+from mc.engines.brownian.electrodes import inject
 from mc.engines.brownian.exchange import Reservoirs, exchange
 from mc.engines.brownian.motion import Baths, Leavers, merge_chunks, move_chunks
 from mc.engines.brownian.plane import (
     Plane,
     average_over_plane,
     find_plane_potential,
+    local_concentrations_at,
     merge_sums,
     needs_counts,
     refresh_factors,
     set_drops,
     sum_over_plane,
 )
-from mc.engines.brownian.pumping import pump
+from mc.engines.brownian.pumping import local_concentrations, pump
 from mc.field.clouds import write_slopes
 from mc.field.deposition import WEIGHT_ONE, Sums
 from mc.field.poisson import (
@@ -41,6 +43,7 @@ from mc.field.poisson import (
     sum_side_charge,
 )
 from mc.membrane.gating import Channels, Transitions, gate
+from mc.membrane.protocols import Amplifier
 from mc.membrane.transport import PumpMoves, Pumps
 
 
@@ -133,6 +136,7 @@ class Keys(NamedTuple):
     waiting: np.ndarray
     transition: np.ndarray
     pump: np.ndarray
+    pump_direction: np.ndarray
 
 
 STREAMS = (
@@ -143,6 +147,7 @@ STREAMS = (
     streams.WAITING,
     streams.TRANSITION,
     streams.PUMP_WAITING,
+    streams.PUMP_DIRECTION,
 )
 """The streams whose keys are in `Keys`, in the same order."""
 
@@ -179,6 +184,9 @@ class State(NamedTuple):
     pores: Pores
     channels: Channels
     pumps: Pumps
+    amplifier: Amplifier
+    carrier: int
+    """The species that electrodes carry current with."""
     keys: Keys
     events: Events
     scratch: Scratch
@@ -296,7 +304,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
     if line is not None:
         set_entry_exponents(
             pores,
-            channels.n_open,
+            channels.n_at_level,
             field.slopes,
             box.grid.area,
             ions.diffusion_coefficients,
@@ -316,7 +324,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def move(box, ions, scratch, field, sums, keys, step, n_pumps, leavers, plane, line):
+def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line):
     """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
     if line is not None:
         move_chunks(
@@ -340,7 +348,7 @@ def move(box, ions, scratch, field, sums, keys, step, n_pumps, leavers, plane, l
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        counts_ions = needs_counts(step, n_pumps)
+        counts_ions = needs_counts(step, is_sensed)
         move_chunks(
             ions,
             ions.positions,
@@ -409,10 +417,23 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
 
 
 @internal
-def share_potential(channels, field, line):
-    """Let every channel see the drop of the slab, where there is but one; in the plane each has its own."""
+def let_sense(channels, box, sums, field, plane, line):
+    """Let every channel see its potential drop and, where gates depend on them, the ions beside it.
+
+    In one dimension there is but one drop; in the plane each channel's own is set with the field.
+    """
+    n_species = sums.counts.shape[0]
     if line is not None:
         channels.potentials[:] = field.slab_drop[0]
+        if channels.has_ligands.any():
+            ligands = channels.ligands[0, : 2 * n_species].reshape((n_species, 2))
+            local_concentrations(sums, box.lengths, box.grid.area, box.ions_per_volume, ligands)
+    if plane is not None:
+        for channel in range(channels.chains.size):
+            if channels.has_ligands[channels.chains[channel].channel_type]:
+                ligands = channels.ligands[channel, : 2 * n_species].reshape((n_species, 2))
+                site = plane.mouths.sites[channel]
+                local_concentrations_at(site, plane, box.lengths, box.ions_per_volume, ligands)
 
 
 @internal
@@ -448,6 +469,7 @@ def advance(state, n_steps):
         keys.pore_walk,
         keys.pore_ends,
     )
+    is_sensed = pumps.each.size > 0 or channels.has_ligands.any()
     made = 0
     while made < n_steps and not (
         is_half_full(events.crossings) or is_half_full(events.transitions) or is_half_full(events.pump_moves)
@@ -461,7 +483,7 @@ def advance(state, n_steps):
         set_chances(box, ions, pores, channels, field, plane, line)
 
         # Drift of the last step; then this one: diffuse, deposit, and exchange ions where the far ends are open.
-        move(box, ions, scratch, field, sums, keys, step, pumps.each.size, leavers, plane, line)
+        move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line)
         exchange(reservoirs, leavers, box, ions, sums, field.drift, step, plane)
 
         # Cross: those in pores walk first, then those that enter now, for the rest of their step.
@@ -469,7 +491,7 @@ def advance(state, n_steps):
         admit_candidates(
             scratch,
             pores,
-            channels.n_open,
+            channels.n_at_level,
             field.entry_exponents,
             field.thresholds,
             scene,
@@ -480,22 +502,22 @@ def advance(state, n_steps):
             plane,
         )
 
-        share_potential(channels, field, line)
+        let_sense(channels, box, sums, field, plane, line)
         gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
         pump(
             pumps,
             step,
-            box.time_step,
+            box,
             ions.positions,
             ions.first_ion,
-            box.lengths,
-            box.grid.area,
-            box.ions_per_volume,
             sums,
+            field,
             keys.pump,
+            keys.pump_direction,
             events.pump_moves,
             plane,
         )
+        inject(state.amplifier, state.carrier, box, ions, sums, pores, step, plane)
         state.step[0] = step + 1
         made += 1
 

@@ -34,7 +34,7 @@ def write_series(path, membrane_potential, *, open_leaks=320, interval=10.0):
         row = np.zeros(len(recorder.columns))
         row[blocks["bulk_concentration_inside"]] = INSIDE
         row[blocks["bulk_concentration_outside"]] = OUTSIDE
-        row[blocks["open_channels"]] = open_leaks, 0
+        row[blocks["permeability"]] = np.array([0.037, 0.0004, 0.0, 0.0, 0.0]) * open_leaks
         for i, potential in enumerate(membrane_potential):
             row[blocks["membrane_potential"]] = potential
             recorder.record_series(i, i * interval, row)

@@ -101,12 +101,15 @@ def test_entry_probability_rises_with_the_overshoot_from_none_to_certainty():
 
 
 def make_pores(counts=(2, 3), capture=((1.0,), (3.0,)), n_ions=10):
+    """Return pores of types that conduct at levels 0, not at all, and 1; `capture`: (types, species) open."""
     types = len(counts)
+    open_ones = np.array(capture)[:, np.newaxis, :, np.newaxis] * np.ones((1, 2, 1, 2))
+    open_ones[:, 0, :, INSIDE] = 0.0
     return Pores(
         thickness=THICKNESS,
         first_channel=np.concatenate([[0], np.cumsum(counts)]),
-        capture=np.array(capture),
-        diffusion_coefficient=np.ones(types),
+        capture=open_ones,
+        diffusion_coefficient=np.ones((types, 2, 1)),
         mouth_depth=np.full(types, 0.3),
         substeps=np.full(types, 13),
         n_ions=np.zeros(1, np.int64),
@@ -123,7 +126,7 @@ def in_python(monkeypatch):
 
 def chains_of(is_open):
     chains = np.zeros(len(is_open), CHAIN).view(np.recarray)
-    chains.is_open = is_open
+    chains.level = is_open
     return chains
 
 
@@ -140,7 +143,7 @@ def test_a_channel_is_chosen_in_proportion_to_its_weight(in_python, side, expect
     chains = chains_of([False, True, True, False, True])
     draws = (np.arange(770) + 0.5) / 770
     chosen = [
-        crossing.choose_channel.py_func(make_pores(), np.array([1, 2]), chains, 0, side, 0.2, draw)
+        crossing.choose_channel.py_func(make_pores(), np.array([[1, 1], [1, 2]]), chains, 0, side, 0.2, draw)
         for draw in draws
     ]
     shares = dict(zip(*np.unique(chosen, return_counts=True), strict=True))
@@ -151,7 +154,9 @@ def test_no_draw_leaves_an_ion_without_a_channel_or_with_one_that_does_not_let_i
     pores = make_pores(capture=((1.0,), (0.0,)))
     chains = chains_of([True, True, True, True, True])
     for draw in (0.0, 0.5, 1.0 - 1e-16, 1.0):
-        assert crossing.choose_channel.py_func(pores, np.array([2, 3]), chains, 0, INSIDE, 0.0, draw) in (
+        assert crossing.choose_channel.py_func(
+            pores, np.array([[0, 2], [0, 3]]), chains, 0, INSIDE, 0.0, draw
+        ) in (
             0,
             1,
         )
@@ -161,7 +166,7 @@ def test_entry_from_outside_counts_closed_channels_too_and_from_inside_open_ones
     exponents, thresholds = np.zeros((1, 2)), np.zeros((1, 2), np.uint32)
     one = np.ones(1)
     arguments = (np.zeros(1), 100.0, one, 0.01, exponents, thresholds)
-    crossing.set_entry_exponents.py_func(make_pores(), np.array([1, 2]), *arguments)
+    crossing.set_entry_exponents.py_func(make_pores(), np.array([[1, 1], [1, 2]]), *arguments)
     # Without a field: (1 + 2 * 3)/(0.3 * 100) and (2 + 3 * 3)/(0.3 * 100).
     expected = [crossing.entry_exponent(weight / 30.0, 1.0, 0.01) for weight in (7.0, 11.0)]
     np.testing.assert_allclose(exponents[0], expected)

@@ -73,7 +73,7 @@ def test_ions_and_charge_are_conserved_while_everything_happens(make_engine):
         assert now.total_charge == 0.0
         assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, abs=1e-9)
     assert now.crossings.sum() > 20
-    assert now.pump_cycles[0] > 5
+    assert now.pump_cycles[0, 0] > 5
     assert now.states[0].sum() == 100
 
 
@@ -87,7 +87,7 @@ def test_counts_follow_from_crossings_pump_cycles_and_pores(make_engine):
     species = np.searchsorted(engine.state.ions.first_ion, ions_in_pores, side="right") - 1
     for i, name in enumerate(names):
         outward, inward = now.crossings[:, i].sum(axis=0)
-        pumped = {"Na": 3, "K": -2}.get(name, 0) * now.pump_cycles[0]
+        pumped = {"Na": 3, "K": -2}.get(name, 0) * now.pump_cycles[0, 0]
         left = ((species == i) & (entered_from == 0)).sum()
         assert start.ions[i, 0] - now.ions[i, 0] == outward - inward + pumped + left
 
@@ -276,7 +276,7 @@ def test_events_are_drained_once_and_agree_with_the_counts(make_engine):
     np.testing.assert_array_equal(species, crossings["species"])
     np.testing.assert_array_equal(crossings["channel"] >= 100, crossings["species"] == 2)
     np.testing.assert_allclose(crossings["time"], crossings["step"] * 0.5)
-    assert events["pumps"]["ion"].size == 5 * now.pump_cycles[0]
+    assert events["pumps"]["ion"].size == 5 * now.pump_cycles[0, 0]
     assert events["gating"]["channel"].size > 0
     assert all(columns["step"].size == 0 for columns in engine.drain_events().values())
 
@@ -296,8 +296,9 @@ def test_channels_that_are_shut_are_not_crossed(make_engine):
     engine = make_engine()
     engine.state.channels.rates[:] = 0.0
     engine.state.channels.leaving_rates[:] = 0.0
-    engine.state.channels.chains["is_open"] = False
-    engine.state.channels.n_open[:] = 0
+    channels = engine.state.channels
+    channels.n_at_level[:, 0], channels.n_at_level[:, 1:] = channels.n_at_level.sum(axis=1), 0
+    channels.chains["level"] = 0
     engine.advance(400)
     assert engine.observe().crossings.sum() == 0
 

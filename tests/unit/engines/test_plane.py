@@ -41,7 +41,7 @@ def test_ions_and_charge_are_conserved(engine):
     np.testing.assert_array_equal(now.ions.sum(axis=1) + now.ions_in_pores, expected)
     assert now.total_charge == 0.0
     assert now.crossings.sum() > 20
-    assert now.pump_cycles[0] > 5
+    assert now.pump_cycles[0, 0] > 5
 
 
 def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
@@ -130,12 +130,12 @@ def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
                     distance = abs(place - mouths.sites[channel])
                     if min(distance, WIDTH - distance) > 0.5:
                         continue
-                    if side == 0 and not chains["is_open"][channel]:
+                    if side == 0 and not chains["level"][channel]:
                         continue
                     kind = chains["channel_type"][channel]
                     slope = valences[species] / thermal * mouths.drops[channel] / 4.0
                     velocity = crossing.entry_velocity(slope, 0.3, 1.0 if side == 0 else -1.0)
-                    expected += state.pores.capture[kind, species] / (1.0 * DEPTH) * velocity
+                    expected += state.pores.capture[kind, 1, species, 1] / (1.0 * DEPTH) * velocity
                     n += 1
                 overlapping += n > 1
                 found, _ = sum_velocities(

@@ -5,6 +5,7 @@ from mc.engines.brownian import pumping
 from mc.field import deposition
 from mc.field.deposition import Sums
 from mc.membrane import transport
+from mc.membrane.gating import LAW
 from mc.membrane.transport import PUMP, PUMP_MOVE, PumpMoves, Pumps
 
 SODIUM, POTASSIUM = 0, 1
@@ -14,7 +15,15 @@ STRIDE, LENGTHS = 42, np.array([10.0, 5.0])
 @pytest.fixture(autouse=True)
 def in_python(monkeypatch):
     """Let kernels that only kernels call be called from Python."""
-    for name in ("find_ions", "find_nearest", "take_out", "put_in", "turnover_rate", "integrate_rate"):
+    for name in (
+        "find_ions",
+        "find_nearest",
+        "take_out",
+        "put_in",
+        "cycle_rates",
+        "integrate_rate",
+        "ions_taken",
+    ):
         monkeypatch.setattr(pumping, name, getattr(pumping, name).py_func)
     for name in ("withdraw", "restore"):
         monkeypatch.setattr(deposition, name, getattr(deposition, name).py_func)
@@ -24,14 +33,20 @@ def make_pumps():
     """Return one pump of 3 Na out and 2 K in that turns 2 times a ns at most."""
     stoichiometry = np.zeros((1, 2, 2), np.int64)
     stoichiometry[0, SODIUM, 0], stoichiometry[0, POTASSIUM, 1] = 3, 2
+    laws = np.zeros(1, LAW).view(np.recarray)
+    laws.rate, laws.scale = 1.0, 1.0
     return Pumps(
         each=np.zeros(1, PUMP).view(np.recarray),
         turnover=np.array([2.0]),
         stoichiometry=stoichiometry,
-        half_saturation=np.array([[10.0, 1.5]]),
-        cycles=np.zeros(1, np.int64),
+        exponents=stoichiometry.astype(float),
+        half_saturation=np.array([[[10.0, 10.0], [1.5, 1.5]]]),
+        laws=laws,
+        is_reversible=np.zeros(1, np.bool_),
+        exponent_per_potential=np.array([1.0 / 25.0]),
+        cycles=np.zeros((1, 2), np.int64),
+        potentials=np.zeros(1),
         concentrations=np.zeros((2, 2)),
-        rates=np.zeros(1),
         nearest=np.zeros((2, 2, transport.MOST_IONS), np.int64),
     )
 
@@ -52,7 +67,7 @@ def deposit(positions, first_ion):
 
 def turn(positions, first_ion):
     pumps, moves, sums = make_pumps(), make_moves(), deposit(positions, first_ion)
-    turned = pumping.turn.py_func(pumps, 0, 0, 41, positions, first_ion, LENGTHS, sums, moves)
+    turned = pumping.turn.py_func(pumps, 0, 0, 0, 41, positions, first_ion, LENGTHS, sums, moves)
     return turned, pumps, moves, sums
 
 
@@ -62,7 +77,7 @@ def test_a_cycle_takes_the_nearest_ions_to_the_other_side_at_their_distance():
     turned, pumps, moves, sums = turn(positions, first_ion)
     assert turned
     np.testing.assert_allclose(positions, [1.0, -9.0, 0.5, 3.0, 0.2, 4.0, -1.0, -2.0, -0.1])
-    assert pumps.cycles[0] == 1
+    assert pumps.cycles[0, 0] == 1
     rows = moves.rows[: moves.n[0]]
     assert list(rows.ion) == [2, 0, 3, 6, 7]
     assert list(rows.species) == [SODIUM] * 3 + [POTASSIUM] * 2
@@ -88,7 +103,7 @@ def test_no_cycle_where_an_ion_is_missing_and_nothing_moves(positions):
     turned, pumps, moves, _ = turn(positions, np.array([0, 3, 5]))
     assert not turned
     np.testing.assert_array_equal(positions, before)
-    assert pumps.cycles[0] == moves.n[0] == 0
+    assert pumps.cycles[0, 0] == moves.n[0] == 0
 
 
 def test_an_ion_from_deep_in_the_longer_bath_stays_within_the_shorter_one():

@@ -286,9 +286,13 @@ def test_the_scale_bar_has_a_round_length(length, rounded):
 
 
 def test_a_run_without_channels_is_animated(tmp_path):
-    with Recorder(tmp_path / "run.h5", describe_synthetic_run(channels=(), pumps=())) as recorder:
+    description = describe_synthetic_run(channels=(), pumps=())
+    blocks = series_blocks(description)
+    with Recorder(tmp_path / "run.h5", description) as recorder:
         for i in range(2):
-            recorder.record_series(i, i * 10.0, np.full(len(recorder.columns), 10.0 + i))
+            row = np.full(len(recorder.columns), 10.0 + i)
+            row[blocks["permeability"]] = 0.0
+            recorder.record_series(i, i * 10.0, row)
             recorder.record_positions(i, i * 10.0, np.full(N_IONS, -1.0))
     recording = Recording(tmp_path)
     picture = animation.MovingPicture(recording, animation.choose_moments(recording, None), 10)

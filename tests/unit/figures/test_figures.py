@@ -12,7 +12,7 @@ from mc.comparison import compare_potential
 from mc.errors import RecordingError
 from mc.figures import distributions, style, traces
 from mc.figures.report import make_figures
-from mc.recording.layout import ChannelDescription, PumpDescription
+from mc.recording.layout import ChannelDescription, PumpDescription, series_blocks
 from mc.recording.recorder import Recorder
 from mc.recording.recording import Recording
 
@@ -35,11 +35,14 @@ def line_style(ax, label):
 
 
 def write_steady_run(folder, **changes):
-    """Write a run of 50 records with a potential near 10 mV, all else 10, and no profile."""
-    with Recorder(folder / "run.h5", describe_synthetic_run(**changes)) as recorder:
+    """Write a run of 50 records with a potential near 10 mV, no backward cycle, all else 10, and no profile."""
+    description = describe_synthetic_run(**changes)
+    blocks = series_blocks(description)
+    with Recorder(folder / "run.h5", description) as recorder:
         for i in range(50):
             values = np.full(len(recorder.columns), 10.0)
             values[0] += i % 3
+            values[blocks["pump_cycles_backward"]] = 0.0
             recorder.record_series(i, i * 10.0, values)
     return Recording(folder)
 
@@ -123,7 +126,7 @@ def test_names_with_dollars_are_drawn_as_they_are_written(tmp_path):
     drawn = [text._preprocess_math(text.get_text()) for text in texts]
     assert ("$\\frac{1$", False) in drawn
     assert ("a$_b$ (of 1)", False) in drawn
-    assert ("$\\pump$: 10\n(1 pumps)", False) in drawn
+    assert ("$\\pump$: 10\n(1 in the patch)", False) in drawn
 
 
 def test_the_panels_of_traces_share_their_time_axis(recording):

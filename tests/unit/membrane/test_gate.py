@@ -14,18 +14,21 @@ def make_channels(rates, conducts, states):
     rates = np.array([rates], dtype=float)
     chains = np.zeros(len(states), CHAIN).view(np.recarray)
     chains.state, chains.remaining = states, 1.0
-    chains.is_open = np.array(conducts)[chains.state]
+    levels = np.array([conducts], dtype=np.uint8)
+    chains.level = levels[0][chains.state]
     laws = np.zeros(rates.shape, LAW).view(np.recarray)
-    laws.rate, laws.scale = rates, 1.0
+    laws.rate, laws.scale, laws.ligand = rates, 1.0, -1
     return Channels(
         chains,
         np.zeros(len(states)),
         laws,
         np.array([True]),
+        np.array([False]),
+        np.zeros((1, 1)),
         rates,
         rates.sum(axis=2),
-        np.array([conducts]),
-        np.array([chains.is_open.sum()]),
+        levels,
+        np.bincount(chains.level, minlength=levels.max() + 1)[np.newaxis],
     )
 
 
@@ -59,8 +62,8 @@ def test_a_channel_leaves_its_state_when_its_exponential_number_is_used_up():
     row = transitions.rows[0]
     assert (row.step, row.channel, row.from_state, row.to_state) == (2, 0, 0, 1)
     assert row.time == pytest.approx(4.0)
-    assert channels.chains[0].is_open
-    assert channels.n_open[0] == 1
+    assert channels.chains[0].level == 1
+    assert list(channels.n_at_level[0]) == [0, 1]
 
 
 def test_several_transitions_may_fall_into_one_step_and_their_times_ascend():
@@ -75,20 +78,20 @@ def test_several_transitions_may_fall_into_one_step_and_their_times_ascend():
     np.testing.assert_array_equal(transitions.rows.from_state[1:n], transitions.rows.to_state[: n - 1])
 
 
-def test_open_channels_are_counted_as_states_change():
+def test_channels_at_each_level_are_counted_as_states_change():
     rates = [[0.0, 2.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
-    channels, transitions = make_channels(rates, [False, True, True], [0, 1, 2, 0, 1] * 4), make_transitions()
+    channels, transitions = make_channels(rates, [0, 1, 2], [0, 1, 2, 0, 1] * 4), make_transitions()
     for step in range(20):
         gate(channels, transitions, step)
-        assert channels.n_open[0] == channels.chains.is_open.sum()
-        np.testing.assert_array_equal(channels.chains.is_open, channels.conducts[0][channels.chains.state])
+        np.testing.assert_array_equal(channels.chains.level, channels.levels[0][channels.chains.state])
+        np.testing.assert_array_equal(channels.n_at_level[0], np.bincount(channels.chains.level, minlength=3))
 
 
 def test_channels_without_transitions_stay_as_they_are():
     channels, transitions = make_channels([[0.0]], [True], [0, 0]), make_transitions()
     gate(channels, transitions, time_step=1e9)
     assert transitions.n[0] == 0
-    assert channels.n_open[0] == 2
+    assert list(channels.n_at_level[0]) == [0, 2]
 
 
 def test_the_length_of_a_step_does_not_change_when_channels_move():
@@ -109,6 +112,7 @@ def test_the_length_of_a_step_does_not_change_when_channels_move():
 def law(kind, rate, midpoint, scale):
     one = np.zeros(1, LAW).view(np.recarray)[0]
     one.rate, one.midpoint, one.scale, one.form = rate, midpoint, scale, FORMS.index(kind)
+    one.ligand = -1
     return one
 
 
@@ -136,3 +140,35 @@ def test_a_channel_follows_the_potential_at_its_own_place():
     gate(channels, transitions, time_step=0.5)
     assert list(channels.chains.state) == [0, 1]
     assert transitions.rows[0].time == pytest.approx(np.exp(-1.0))
+
+
+def test_a_rate_is_proportional_to_its_ligand():
+    """0.5/ns for each mM and 4 mM of it: the exponential number 1 is used up after 0.5 ns."""
+    channels, transitions = make_channels([[0.0, 0.5], [0.0, 0.0]], [False, True], [0]), make_transitions()
+    channels.laws[0, 0, 1].ligand = 0
+    channels.is_constant[0] = False
+    gate(channels, transitions, time_step=1e6)
+    assert transitions.n[0] == 0
+    channels.ligands[0, 0] = 4.0
+    gate(channels, transitions, time_step=1.0)
+    assert transitions.rows[0].time == pytest.approx(0.5)
+
+
+def test_each_channel_meets_the_ligands_at_its_own_place():
+    channels, transitions = make_channels([[0.0, 1.0], [0.0, 0.0]], [False, True], [0, 0]), make_transitions()
+    channels = channels._replace(ligands=np.array([[0.0], [2.0]]))
+    channels.laws[0, 0, 1].ligand = 0
+    channels.is_constant[0] = False
+    gate(channels, transitions, time_step=1.0)
+    assert list(channels.chains.state) == [0, 1]
+
+
+def test_a_blocked_channel_changes_its_state_but_does_not_conduct():
+    channels, transitions = make_channels([[0.0, 2.0], [0.0, 0.0]], [False, True], [0, 0]), make_transitions()
+    channels.chains.is_blocked = [True, False]
+    gate(channels, transitions, time_step=100.0)
+    assert list(channels.chains.state) == [1, 1]
+    assert list(channels.n_at_level[0]) == [1, 1]
+    channels.chains.is_blocked[0] = False
+    gating.set_level.py_func(channels, 0)
+    assert list(channels.n_at_level[0]) == [0, 2]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mc.membrane import transport
+from mc.membrane.gating import LAW
 from mc.membrane.transport import PUMP, Pumps
 from mc.streams import exponential, stream_key
 
@@ -12,20 +13,28 @@ def make_pumps(turnover=2.0):
     """Return one Na/K-ATPase: 3 Na out, 2 K in, half saturated at 10 and 1.5 mM."""
     stoichiometry = np.zeros((1, 2, 2), np.int64)
     stoichiometry[0, SODIUM, 0], stoichiometry[0, POTASSIUM, 1] = 3, 2
+    laws = np.zeros(1, LAW).view(np.recarray)
+    laws.rate, laws.scale = 1.0, 1.0
     return Pumps(
         each=np.zeros(1, PUMP).view(np.recarray),
         turnover=np.array([turnover]),
         stoichiometry=stoichiometry,
-        half_saturation=np.array([[10.0, 1.5]]),
-        cycles=np.zeros(1, np.int64),
+        exponents=stoichiometry.astype(float),
+        half_saturation=np.array([[[10.0, 10.0], [1.5, 1.5]]]),
+        laws=laws,
+        is_reversible=np.zeros(1, np.bool_),
+        exponent_per_potential=np.array([1.0 / 25.0]),
+        cycles=np.zeros((1, 2), np.int64),
+        potentials=np.zeros(1),
         concentrations=np.zeros((2, 2)),
-        rates=np.zeros(1),
         nearest=np.zeros((2, 2, transport.MOST_IONS), np.int64),
     )
 
 
 def turnover_rate(concentrations):
-    return transport.turnover_rate.py_func(make_pumps(), 0, np.array(concentrations))
+    forward, backward = transport.cycle_rates.py_func(make_pumps(), 0, np.array(concentrations), -50.0)
+    assert backward == 0.0
+    return forward
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_columns_stand_in_the_order_of_their_blocks():
     blocks = series_blocks(description)
 
     assert names[:3] == ["membrane_potential", "charge_separation_potential", "ions_inside.K"]
-    assert names[-2:] == ["pump_cycles.Na/K-ATPase", "ledger_charge"]
+    assert names[-3:] == ["command_potential", "injected_charge", "ledger_charge"]
     assert names[blocks["crossings_outward"]][:6] == [
         *(f"crossings_outward.K leak.{name}" for name in ("K", "Na", "Cl", "Ca", "A")),
         "crossings_outward.Na leak.K",

@@ -74,12 +74,29 @@ def test_defaults_of_quantities_are_their_examples():
                 assert parse_quantity(written, DIMENSIONS_OF_DEFAULTS[name]) == pytest.approx(field.default)
 
 
+TOGETHER = (
+    *("conductance", "concentration", "selectivity"),
+    *("outward", "inward", "half_saturation", "charge", "hill", "half_saturation_opposite"),
+    *("substates", "end_potential", "end_current", "y", "reference_y"),
+)
+"""Keys that need others beside them."""
+
 SINGLE_EXAMPLES = [
     (f"{path}.{name}", example)
     for path, model in MODELS.items()
     for name, field in model.model_fields.items()
     for example in field.examples or ()
-    if name not in ("conductance", "concentration", "selectivity", "outward", "inward", "half_saturation")
+    if name
+    not in (
+        "conductance",
+        "concentration",
+        "selectivity",
+        "outward",
+        "inward",
+        "half_saturation",
+        "substates",
+        "hill",
+    )
     and path != "species.Mg"
 ]
 
@@ -111,6 +128,6 @@ def test_examples_that_go_together_are_accepted(read):
         f"species.Mg={write_value(species)}",
     )
     assert scenario.channels[0].permeability["K"] == pytest.approx(0.037, rel=0.01)
-    assert scenario.channels[0].open_probability() == pytest.approx(0.8)
+    assert scenario.channels[0].gating.open_probability() == pytest.approx(0.8)
     assert scenario.pumps[0].half_saturation == {"Na": 10.0, "K": 1.5}
     assert scenario.species["Mg"].valence == 2
