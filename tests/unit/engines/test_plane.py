@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import TABLES
+from small_membrane import TABLES
 
 from mc.engines.brownian import crossing
 from mc.engines.brownian.engine import BrownianEngine
