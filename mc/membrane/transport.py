@@ -107,7 +107,10 @@ def cycle_rates(pumps, pump_type, concentrations, potential):
                 forward *= saturation(here, half_here, ions)
                 if pumps.is_reversible[pump_type]:
                     forward *= (half_there / (there + half_there)) ** ions
-                    backward *= saturation(there, half_there, ions) * (half_here / (here + half_here)) ** ions
+                    # Empty here, at K/(c + K), times the ratio of both K: a change of affinity is paid for.
+                    backward *= (
+                        saturation(there, half_there, ions) * (half_there / (here + half_here)) ** ions
+                    )
     if pumps.is_reversible[pump_type]:
         # What the potential does for a forward cycle, shared by both ways.
         factor = math.exp(0.5 * pumps.exponent_per_potential[pump_type] * potential)

@@ -282,7 +282,12 @@ def _fastest_cycles(scenario: Scenario, carrier: Pump | Transporter) -> float:
         return float(rate * np.max(law(_GATING_POTENTIALS, 1.0, dependence.midpoint, dependence.scale)))
     charge = carrier.net_charge({name: one.valence for name, one in scenario.species.items()})
     thermal = thermal_potential(scenario.simulation.temperature)
-    return float(rate * math.exp(0.5 * abs(charge) * _GATING_POTENTIALS.max() / thermal))
+    back = math.prod(
+        (carrier.half_saturation_opposite.get(name, half) / half)
+        ** {**carrier.outward, **carrier.inward}[name]
+        for name, half in carrier.half_saturation.items()
+    )
+    return float(rate * max(1.0, back) * math.exp(0.5 * abs(charge) * _GATING_POTENTIALS.max() / thermal))
 
 
 def largest_time_step(scenario: Scenario) -> TimeStepLimit:

@@ -247,9 +247,10 @@ def transporter_rates(
     """Return the rates of forward and backward cycles of a reversible transporter, in the unit of `turnover`.
 
     Forward needs every ion of the cycle bound on the side it is taken from, at c/(c + half_saturation) each, and its
-    place empty on the other, at K/(c + K) with K the half saturation there; backward the reverse. Half of what V
-    does to the net charge q counts each way, exp(+-qV/2kT). Their ratio is exp(-dG/kT) of a cycle: rapid equilibrium
-    random-order binding in an alternating-access carrier (Hill 1977, Free Energy Transduction in Biology, ch. 2).
+    place empty on the other, at K/(c + K) with K the half saturation there; backward the reverse, times the ratio of
+    both K, so that a difference of affinity is no source of energy. Half of what V does to the net charge q counts
+    each way, exp(+-qV/2kT). Their ratio is exp(-dG/kT) of a cycle: rapid equilibrium binding in an alternating-access
+    carrier (Hill 1977, Free Energy Transduction in Biology, ch. 2).
 
     `outward`, `inward`: ions of a forward cycle by species. Concentrations in mM, potential in mV, temperature in K.
     """
@@ -260,11 +261,12 @@ def transporter_rates(
         (inward, concentration_out, concentration_in, -1),
     ):
         for name, ions in moved.items():
-            here = np.asarray(taken_from.get(name, 0.0)) / half_saturation[name]
-            there = np.asarray(given_to.get(name, 0.0)) / half_saturation_opposite[name]
-            empty = 1.0 / ((1.0 + here) * (1.0 + there))
-            forward = forward * (here * empty) ** ions
-            backward = backward * (there * empty) ** ions
+            here, there = np.asarray(taken_from.get(name, 0.0)), np.asarray(given_to.get(name, 0.0))
+            half_here, half_there = half_saturation[name], half_saturation_opposite[name]
+            # Of both ways the same but for the ion that moves: what binds here or there, over all that may be bound.
+            shared = half_there / ((here + half_here) * (there + half_there))
+            forward = forward * (here * shared) ** ions
+            backward = backward * (there * shared) ** ions
             charge += sign * ions * valence[name]
     work = 0.5 * charge * np.asarray(potential) / thermal_potential(temperature)
     return forward * np.exp(work), backward * np.exp(-work)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mc import theory
 from mc.membrane import transport
-from mc.membrane.gating import LAW
+from mc.membrane.gating import FORMS, LAW
 from mc.membrane.transport import PUMP, Pumps
 from mc.streams import exponential, stream_key
 
@@ -105,3 +106,79 @@ def test_a_pump_without_a_rate_waits():
     pump, key = make_pumps().each[0], stream_key(1, 8)
     pump.remaining = 1e-9
     assert transport.integrate_rate.py_func(pump, 0, 0.0, 1e9, key) == 0
+
+
+# --- transporters ---
+
+VALENCES = {"Na": 1, "K": 1}
+
+
+def make_transporter(potassium_in=False):
+    """Return an Na/K carrier: one Na out, alone or with one K in, other half saturations outside."""
+    pumps = make_pumps()
+    pumps.stoichiometry[:] = 0
+    pumps.stoichiometry[0, SODIUM, 0] = 2
+    pumps.stoichiometry[0, POTASSIUM, 1] = int(potassium_in)
+    pumps.exponents[:] = pumps.stoichiometry
+    pumps.half_saturation[:] = [[[10.0, 40.0], [20.0, 1.5]]]
+    pumps.is_reversible[:] = True
+    pumps.exponent_per_potential[:] = (2 - int(potassium_in)) / theory.species.thermal_potential(310.15)
+    return pumps
+
+
+@pytest.mark.parametrize("potassium_in", [False, True])
+@pytest.mark.parametrize("potential", [-90.0, 0.0, 35.0])
+def test_rates_of_a_transporter_are_those_of_theory(potassium_in, potential):
+    concentrations = np.array([[15.0, 120.0], [110.0, 4.0]])
+    inside, outside = (dict(zip(("Na", "K"), concentrations[:, side], strict=True)) for side in range(2))
+    inward = {"K": 1} if potassium_in else {}
+    expected = theory.transporter_rates(
+        2.0,
+        {"Na": 2},
+        inward,
+        {"Na": 10.0, "K": 1.5},
+        {"Na": 40.0, "K": 20.0},
+        inside,
+        outside,
+        VALENCES,
+        potential,
+        310.15,
+    )
+    found = transport.cycle_rates.py_func(make_transporter(potassium_in), 0, concentrations, potential)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_transporter_without_ions_on_one_side_runs_one_way():
+    pumps = make_transporter()
+    forward, backward = transport.cycle_rates.py_func(pumps, 0, np.array([[15.0, 0.0], [0.0, 0.0]]), 0.0)
+    assert forward > 0.0
+    assert backward == 0.0
+    forward, backward = transport.cycle_rates.py_func(pumps, 0, np.array([[0.0, 15.0], [0.0, 0.0]]), 0.0)
+    assert forward == 0.0
+    assert backward > 0.0
+
+
+def test_directions_are_drawn_in_proportion_to_the_rates():
+    key, pump = stream_key(1, 3), np.zeros(1, PUMP).view(np.recarray)[0]
+    directions = []
+    for n in range(4000):
+        pump.n_draws = n
+        directions.append(transport.choose_direction.py_func(pump, 0, 0, 3.0, 1.0, key))
+    # 3000 of 4000 with a standard deviation of 27; beyond five of them once in 2e6 seeds.
+    assert abs(directions.count(transport.FORWARD) - 3000) < 5 * 27.4
+    assert transport.choose_direction.py_func(pump, 0, 0, 0.0, 1.0, key) == transport.BACKWARD
+
+
+def test_a_hill_number_replaces_the_ions_of_a_cycle_in_the_saturation():
+    pumps = make_pumps()
+    pumps.exponents[0, SODIUM, 0] = 1.5
+    forward, _ = transport.cycle_rates.py_func(pumps, 0, np.array([[10.0, 0.0], [0.0, 1.5]]), 0.0)
+    assert forward == pytest.approx(2.0 * 0.5**1.5 * 0.5**2)
+
+
+def test_a_pump_may_depend_on_the_potential():
+    pumps = make_pumps()
+    pumps.laws.form, pumps.laws.midpoint, pumps.laws.scale = FORMS.index("HHSigmoidRate"), -60.0, 20.0
+    full = np.array([[1e9, 0.0], [0.0, 1e9]])
+    assert transport.cycle_rates.py_func(pumps, 0, full, -60.0)[0] == pytest.approx(1.0)
+    assert transport.cycle_rates.py_func(pumps, 0, full, -1e6)[0] > 0.0

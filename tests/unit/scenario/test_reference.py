@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from mc.scenario.proteins import Channel, Gating, Pore, Pump
+from mc.scenario.proteins import Channel, Gating, Pore, Pump, Transporter
+from mc.scenario.protocol import (
+    Block,
+    CurrentCommand,
+    Electrode,
+    LigandPulse,
+    Protocol,
+    SolutionChange,
+    VoltageCommand,
+)
 from mc.scenario.reading import write_value
 from mc.scenario.reference import _default, write_reference
 from mc.scenario.schema import (
@@ -45,7 +54,20 @@ def test_the_file_in_docs_is_up_to_date():
     )
 
 
-@pytest.mark.parametrize("model", [*MODELS.values(), Gating], ids=lambda model: model.__name__)
+OTHERS = [
+    Gating,
+    Transporter,
+    Protocol,
+    VoltageCommand,
+    CurrentCommand,
+    SolutionChange,
+    Block,
+    LigandPulse,
+    Electrode,
+]
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), *OTHERS], ids=lambda model: model.__name__)
 def test_every_key_has_a_row_with_what_it_says(model):
     reference = write_reference()
     for name, field in model.model_fields.items():

@@ -269,3 +269,68 @@ def test_currents_and_temperatures_may_be_arrays_that_the_species_are_not():
     np.testing.assert_allclose(potentials, alone, rtol=1e-12)
     by_temperature = theory.ghk_potential(*arguments, [BODY_TEMPERATURE, 2 * BODY_TEMPERATURE])
     assert by_temperature[1] == pytest.approx(2 * by_temperature[0])
+
+
+# --- transporters ---
+
+EXCHANGER = ({"Ca": 1}, {"Na": 3})
+VALENCES = {"Na": 1, "Ca": 2, "K": 1, "Cl": -1}
+
+
+def rates(outward, inward, inside, outside, potential, half=5.0, opposite=2.0):
+    names = [*outward, *inward]
+    return theory.transporter_rates(
+        1.0,
+        outward,
+        inward,
+        dict.fromkeys(names, half),
+        dict.fromkeys(names, opposite),
+        inside,
+        outside,
+        VALENCES,
+        potential,
+        BODY_TEMPERATURE,
+    )
+
+
+@pytest.mark.parametrize("potential", [-80.0, 0.0, 40.0])
+@pytest.mark.parametrize(
+    ("outward", "inward"),
+    [EXCHANGER, ({"K": 1, "Cl": 1}, {}), ({}, {"Na": 1, "K": 1, "Cl": 2}), ({"K": 1}, {})],
+)
+def test_the_ratio_of_a_transporters_rates_is_that_of_its_free_energy(outward, inward, potential):
+    """From electrochemical potentials kT ln c + z e V, summed over the ions of a cycle."""
+    inside = {"Na": 12.0, "Ca": 2e-4, "K": 140.0, "Cl": 9.0}
+    outside = {"Na": 145.0, "Ca": 1.8, "K": 5.0, "Cl": 115.0}
+    thermal = constants.thermal_potential(BODY_TEMPERATURE)
+
+    def energy(name):
+        return np.log(inside[name] / outside[name]) + VALENCES[name] * potential / thermal
+
+    gained = sum(n * energy(name) for name, n in outward.items()) - sum(
+        n * energy(name) for name, n in inward.items()
+    )
+    forward, backward = rates(outward, inward, inside, outside, potential)
+    assert np.log(forward / backward) == pytest.approx(gained, rel=1e-9)
+
+
+def test_an_exchanger_reverses_at_three_times_sodium_minus_twice_calcium():
+    inside, outside = {"Na": 12.0, "Ca": 2e-4}, {"Na": 145.0, "Ca": 1.8}
+    reversal = theory.transporter_reversal_potential(*EXCHANGER, inside, outside, VALENCES, BODY_TEMPERATURE)
+    sodium, calcium = (
+        theory.nernst_potential(VALENCES[name], inside[name], outside[name], BODY_TEMPERATURE)
+        for name in ("Na", "Ca")
+    )
+    assert reversal == pytest.approx(3 * sodium - 2 * calcium)
+    forward, backward = rates(*EXCHANGER, inside, outside, reversal)
+    assert forward == pytest.approx(backward, rel=1e-9)
+    forward, backward = rates(*EXCHANGER, inside, outside, reversal - 10.0)
+    assert forward > backward
+
+
+def test_a_neutral_cotransporter_has_no_reversal_potential():
+    inside = outside = {"K": 1.0, "Cl": 1.0}
+    with pytest.raises(ValueError, match="no net charge"):
+        theory.transporter_reversal_potential(
+            {"K": 1, "Cl": 1}, {}, inside, outside, VALENCES, BODY_TEMPERATURE
+        )
