@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -273,21 +273,35 @@ def _fastest_gating(scenario: Scenario, gating: Gating, potentials: Iterable[flo
 
 
 def _fastest_cycles(scenario: Scenario, carrier: Pump | Transporter) -> float:
-    """Return the fastest rate in 1/ns of cycles of one pump or transporter, saturated, at potentials cells have."""
+    """Return the fastest rate in 1/ns of cycles of one pump or transporter, at potentials that cells have.
+
+    Of a pump when it is saturated; of a transporter both ways at the concentrations of the start, which are far below
+    what either way alone could come to.
+    """
+    if isinstance(carrier, Transporter):
+        return max(sum(_transporter_rates(scenario, carrier, float(v))) for v in _GATING_POTENTIALS)
     rate = carrier.turnover * carrier.acceleration
-    if isinstance(carrier, Pump):
-        if (dependence := carrier.voltage_dependence) is None:
-            return rate
-        law = theory.VOLTAGE_DEPENDENCES[dependence.kind]
-        return float(rate * np.max(law(_GATING_POTENTIALS, 1.0, dependence.midpoint, dependence.scale)))
-    charge = carrier.net_charge({name: one.valence for name, one in scenario.species.items()})
-    thermal = thermal_potential(scenario.simulation.temperature)
-    back = math.prod(
-        (carrier.half_saturation_opposite.get(name, half) / half)
-        ** {**carrier.outward, **carrier.inward}[name]
-        for name, half in carrier.half_saturation.items()
+    if (dependence := carrier.voltage_dependence) is None:
+        return rate
+    law = theory.VOLTAGE_DEPENDENCES[dependence.kind]
+    return float(rate * np.max(law(_GATING_POTENTIALS, 1.0, dependence.midpoint, dependence.scale)))
+
+
+def _transporter_rates(scenario: Scenario, transporter: Transporter, potential: float) -> tuple[float, float]:
+    """Return the rates in 1/ns of forward and backward cycles of one transporter at the start."""
+    forward, backward = theory.transporter_rates(
+        transporter.turnover * transporter.acceleration,
+        transporter.outward,
+        transporter.inward,
+        transporter.half_saturation,
+        {**transporter.half_saturation, **transporter.half_saturation_opposite},
+        scenario.inside,
+        scenario.outside,
+        {name: one.valence for name, one in scenario.species.items()},
+        potential,
+        scenario.simulation.temperature,
     )
-    return float(rate * max(1.0, back) * math.exp(0.5 * abs(charge) * _GATING_POTENTIALS.max() / thermal))
+    return float(forward), float(backward)
 
 
 def largest_time_step(scenario: Scenario) -> TimeStepLimit:
@@ -683,32 +697,19 @@ def _pump_currents(scenario: Scenario, potential: float) -> dict[str, float]:
     currents: dict[str, float] = {}
     valences = {name: one.valence for name, one in scenario.species.items()}
     for carrier in scenario.carriers:
-        cycles = carrier.count * _net_cycles(scenario, carrier, potential, valences)
+        cycles = carrier.count * _net_cycles(scenario, carrier, potential)
         for moved, sign in ((carrier.outward, 1), (carrier.inward, -1)):
             for name, number in moved.items():
                 currents[name] = currents.get(name, 0.0) + cycles * sign * number * valences[name]
     return currents
 
 
-def _net_cycles(
-    scenario: Scenario, carrier: Pump | Transporter, potential: float, valences: Mapping[str, int]
-) -> float:
+def _net_cycles(scenario: Scenario, carrier: Pump | Transporter, potential: float) -> float:
     """Return the rate in 1/ns of forward minus backward cycles of one pump or transporter at the start."""
-    turnover = carrier.turnover * carrier.acceleration
     if isinstance(carrier, Transporter):
-        forward, backward = theory.transporter_rates(
-            turnover,
-            carrier.outward,
-            carrier.inward,
-            carrier.half_saturation,
-            {**carrier.half_saturation, **carrier.half_saturation_opposite},
-            scenario.inside,
-            scenario.outside,
-            valences,
-            potential,
-            scenario.simulation.temperature,
-        )
-        return float(forward - backward)
+        forward, backward = _transporter_rates(scenario, carrier, potential)
+        return forward - backward
+    turnover = carrier.turnover * carrier.acceleration
     if (dependence := carrier.voltage_dependence) is not None:
         law = theory.VOLTAGE_DEPENDENCES[dependence.kind]
         turnover *= float(law(potential, 1.0, dependence.midpoint, dependence.scale))

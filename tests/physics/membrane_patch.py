@@ -12,6 +12,8 @@ def make_patch(
     outside,
     channels=(),
     pumps=(),
+    transporters=(),
+    protocol=None,
     species=None,
     area=5000.0,
     width=None,
@@ -27,8 +29,9 @@ def make_patch(
 ):
     """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
 
-    `channels` and `pumps` are tables as in a scenario file; `length`: of both baths, nm, unless the
-    one outside has another; `width`: of the line of the membrane in two dimensions, nm, as deep as gives the area;
+    `channels`, `pumps`, `transporters` and `protocol` are tables as in a scenario file; `length`: of both baths, nm,
+    unless the one outside has another; `width`: of the line of the membrane in two dimensions, nm, as deep as gives
+    the area;
     `grid` and `recording`: more keys of the geometry and of the recording.
     """
     size = {"area": area} if width is None else {"dimensions": 2, "width": width, "depth": area / width}
@@ -44,6 +47,8 @@ def make_patch(
         "outside": outside,
         "channels": list(channels),
         "pumps": list(pumps),
+        "transporters": list(transporters),
+        "protocol": protocol or {},
         "recording": {"interval": interval, "positions_interval": duration, "events": events}
         | (recording or {}),
     }
