@@ -37,6 +37,7 @@ DIMENSIONS: dict[str, Dimension] = {
     "capacitance": Dimension("a capacitance per area", "1 uF/cm^2", "elementary_charge/mV/nm^2"),
     "conductance": Dimension("a conductance", "20 pS", "elementary_charge/mV/ns"),
     "diffusion_coefficient": Dimension("a diffusion coefficient", "2 um^2/ms", "nm^2/ns"),
+    "density": Dimension("a number per area", "10 /um^2", "1/nm^2"),
     "current": Dimension("a current", "10 pA", "elementary_charge/ns"),
     "frequency": Dimension("a frequency", "100 kHz", "1/ns"),
     "permeability": Dimension("a permeability of one channel (volume per time)", "0.037 nm^3/ns", "nm^3/ns"),

@@ -11,6 +11,7 @@ _COMMANDS = {
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
+    "proteins": ("mc.cli.proteins", "List the library of proteins, or print one of them."),
     "theory": ("mc.cli.theory", "Compute Nernst and GHK potentials."),
 }
 """Module and summary of each command; every module has its click command under the name `command`."""

@@ -158,6 +158,7 @@ PositiveConcentration = Annotated[float, quantity_reader("concentration", positi
 Temperature = Annotated[float, quantity_reader("temperature", _liquid_water)]
 CapacitancePerArea = Annotated[float, quantity_reader("capacitance", positive)]
 Conductance = Annotated[float, quantity_reader("conductance", positive)]
+Density = Annotated[float, quantity_reader("density", positive)]
 Current = Annotated[float, quantity_reader("current", any_number)]
 Frequency = Annotated[float, quantity_reader("frequency", positive)]
 Moment = Annotated[float, quantity_reader("time", not_negative)]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, field_val
 from pydantic_core import PydanticCustomError
 
 from mc.constants import LARGEST_GATING_POTENTIAL
+from mc.scenario import library
 from mc.scenario.fields import (
+    NOT_GIVEN,
     Conductance,
     Count,
+    Density,
     DiffusionCoefficient,
     Fault,
     Length,
@@ -75,8 +78,24 @@ class Cluster(Model):
 class Protein(Model):
     """A type of membrane protein: how many there are and, in two dimensions, where along y they stand."""
 
+    library_table: ClassVar[str] = ""
+    """The table of a scenario, and of the library, that the type goes into."""
+
     name: Name = Field(description="Name of the type, once only in a scenario.", examples=["K leak"])
-    count: Count = Field(description="Number of proteins of this type in the patch.", examples=[400])
+    use: str | None = Field(
+        default=None,
+        description="A protein of the library, see `ionmc proteins`; what else is given stands in place of its own.",
+        examples=["squid_k"],
+    )
+    source: str = Field(default="", description="Where its numbers are from.", examples=["Hille (2001)"])
+    count: Count = Field(
+        default=NOT_GIVEN, description="Number of proteins of this type in the patch.", examples=[400]
+    )
+    density: Density | None = Field(
+        default=None,
+        description="Instead of a count: proteins of this type per area, in 1/nm2; at least one.",
+        examples=["10 /um^2"],
+    )
     placement: PlacementRule = Field(
         default=None,
         description='In two dimensions: "random" (the default), "even" or the position of each along y.',
@@ -85,6 +104,38 @@ class Protein(Model):
     cluster: Cluster | None = Field(
         default=None, description="In two dimensions: where they stand; by default along the whole width."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_library(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, Mapping) or not isinstance(data.get("use"), str) or is_internal(info):
+            return data
+        name = data["use"]
+        try:
+            protein = library.read_protein(name)
+        except KeyError:
+            known = library.proteins_of(cls.library_table)
+            raise_faults(
+                [
+                    Fault(
+                        ("use",),
+                        f'no protein of the library is called "{name}"; for [[{cls.library_table}]] there are '
+                        f"{', '.join(known)}{nearest_key_hint(name, known)}",
+                    )
+                ]
+            )
+        if protein.table != cls.library_table:
+            kind = library.KINDS[protein.table]
+            raise_faults([Fault(("use",), f"{name} is a {kind}: write it under [[{protein.table}]]")])
+        return library.override(protein.keys, data)
+
+    @model_validator(mode="after")
+    def _count_or_density(self) -> "Protein":
+        if self.count is None and self.density is None:
+            raise_faults([Fault((), "count is missing: write e.g. count = 400, or a density")])
+        if self.count is not None and self.density is not None:
+            raise_faults([Fault(("density",), "stands beside count: give the one or the other")])
+        return self
 
 
 class TransitionRate(Model):
@@ -466,6 +517,8 @@ class Channel(Protein):
     together.
     """
 
+    library_table: ClassVar[str] = "channels"
+
     permeability: dict[SpeciesName, Permeability] = Field(
         default_factory=dict,
         description="Permeability of one open channel for each species, in nm3/ns.",
@@ -668,6 +721,8 @@ class Pump(Carrier):
     is taken from, and n its `hill` number.
     """
 
+    library_table: ClassVar[str] = "pumps"
+
     name: Name = Field(description="Name of the type, once only in a scenario.", examples=["Na/K-ATPase"])
     hill: dict[SpeciesName, PlainNumber] = Field(
         default_factory=dict,
@@ -681,7 +736,7 @@ class Pump(Carrier):
     @model_validator(mode="before")
     @classmethod
     def _sodium_potassium_by_default(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping) or {"outward", "inward"} & set(data):
+        if not isinstance(data, Mapping) or {"outward", "inward", "use"} & set(data):
             return data
         half_saturation = data.get("half_saturation", {})
         if isinstance(half_saturation, Mapping):
@@ -698,6 +753,8 @@ class Transporter(Carrier):
     concentrations within 5 nm of the membrane and the potential: at equilibrium nothing flows, beyond it the
     transporter runs backwards.
     """
+
+    library_table: ClassVar[str] = "transporters"
 
     name: Name = Field(description="Name of the type, once only in a scenario.", examples=["KCC2"])
     half_saturation_opposite: dict[SpeciesName, PositiveConcentration] = Field(

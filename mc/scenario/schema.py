@@ -468,6 +468,7 @@ class Scenario(Model):
     @field_validator("channels")
     @classmethod
     def _complete_channels(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
+        channels = tuple(_with_count(channel, info) for channel in channels)
         faults = _find_double_names(channels) + _find_misplaced(channels, info)
         for i, channel in enumerate(channels):
             key = "permeability" if channel.permeability else "selectivity"
@@ -493,6 +494,7 @@ class Scenario(Model):
     def _check_carriers(
         cls, carriers: tuple[_AnyCarrier, ...], info: ValidationInfo
     ) -> tuple[_AnyCarrier, ...]:
+        carriers = tuple(_with_count(carrier, info) for carrier in carriers)
         faults = _find_double_names(carriers) + _find_misplaced(carriers, info)
         species = info.data.get("species")
         for i, carrier in enumerate(carriers):
@@ -646,6 +648,15 @@ def _find_misplaced(proteins: Iterable[Protein], info: ValidationInfo) -> list[F
             message = f"{cluster.radius:g} nm is more than half of the membrane's width, {width:g} nm"
             faults.append(Fault((i, "cluster", "radius"), message))
     return faults
+
+
+def _with_count(protein: _AnyProtein, info: ValidationInfo) -> _AnyProtein:
+    """Return `protein` with as many of them as its density puts into the patch, at least one."""
+    if protein.density is None:
+        return protein
+    geometry = info.data.get("geometry")
+    count = 1 if geometry is None else max(1, round(protein.density * geometry.area))
+    return protein.model_copy(update={"count": count, "density": None})
 
 
 def _with_placement(protein: _AnyProtein, info: ValidationInfo) -> _AnyProtein:

@@ -99,7 +99,7 @@ def test_defaults_of_quantities_are_their_examples():
 TOGETHER = (
     *("conductance", "concentration", "selectivity"),
     *("outward", "inward", "half_saturation", "charge", "hill", "half_saturation_opposite"),
-    *("substates", "end_potential", "end_current", "y", "reference_y"),
+    *("use", "density", "substates", "end_potential", "end_current", "y", "reference_y"),
 )
 """Keys that need others beside them."""
 
@@ -108,18 +108,7 @@ SINGLE_EXAMPLES = [
     for path, model in MODELS.items()
     for name, field in model.model_fields.items()
     for example in field.examples or ()
-    if name
-    not in (
-        "conductance",
-        "concentration",
-        "selectivity",
-        "outward",
-        "inward",
-        "half_saturation",
-        "substates",
-        "hill",
-    )
-    and path != "species.Mg"
+    if name not in TOGETHER and path != "species.Mg"
 ]
 
 
