@@ -6,6 +6,9 @@ The elementary charge is the unit of charge, so an energy divided by e is a pote
 ELEMENTARY_CHARGE_COULOMB = 1.602176634e-19
 """C; exact (SI 2019)."""
 
+PICOAMPERES_PER_CHARGE_PER_NANOSECOND = ELEMENTARY_CHARGE_COULOMB * 1e21
+"""Current of one elementary charge per ns in pA: 160.2."""
+
 BOLTZMANN_POTENTIAL_PER_KELVIN = 8.617333262145179e-2
 """k_B/e in mV/K; exact quotient of 1.380649e-23 J/K and 1.602176634e-19 C (SI 2019)."""
 

@@ -33,9 +33,11 @@ from mc.theory.equilibrium import (
 )
 from mc.theory.gating import (
     VOLTAGE_DEPENDENCES,
+    DwellTimeMixture,
     DwellTimes,
     binomial_variance,
     dwell_time_means,
+    dwell_time_mixture,
     open_and_closed_dwell_times,
     open_probability,
     relax,
@@ -54,6 +56,7 @@ from mc.theory.noise import (
 
 __all__ = [
     "VOLTAGE_DEPENDENCES",
+    "DwellTimeMixture",
     "DwellTimes",
     "OneWayFluxes",
     "binomial_variance",
@@ -64,6 +67,7 @@ __all__ = [
     "diffuse_layer_capacitance",
     "donnan_potential",
     "dwell_time_means",
+    "dwell_time_mixture",
     "elementary_voltage_step",
     "ghk_current",
     "ghk_flux",

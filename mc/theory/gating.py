@@ -57,6 +57,15 @@ class DwellTimes(NamedTuple):
     closed: float
 
 
+class DwellTimeMixture(NamedTuple):
+    """Exponential components of the times spent in a class of states, shortest first."""
+
+    time_constants: np.ndarray
+    """(components,) ns."""
+    weights: np.ndarray
+    """(components,) their areas, which add up to one."""
+
+
 def stationary_distribution(rate_matrix: ArrayLike) -> np.ndarray:
     """Return the probability of each state, shape (n,), long after any start.
 
@@ -123,6 +132,31 @@ def open_and_closed_dwell_times(rate_matrix: ArrayLike, is_open: ArrayLike) -> D
     with np.errstate(divide="ignore", invalid="ignore"):
         open_time, closed_time = np.array([open_fraction, 1.0 - open_fraction]) / closings
     return DwellTimes(float(open_time), float(closed_time))
+
+
+def dwell_time_mixture(rate_matrix: ArrayLike, is_member: ArrayLike) -> DwellTimeMixture:
+    """Return how the times spent in a class of states are distributed, in the stationary state.
+
+    `is_member` has shape (n,); for the states that conduct it is the distribution of openings, for the others that
+    of shuttings. With the rates Q among its k states and the shares phi of them among the entries, the density is
+    phi exp(Qt) (-Q) 1, a sum of k exponentials. A weight can be negative where the scheme runs in circles.
+
+    ValueError if the time constants are not all real, or the class is never left or never entered.
+
+    Colquhoun & Hawkes (1982), Phil. Trans. R. Soc. Lond. B 300:1.
+    """
+    rates = _transition_rates(rate_matrix)
+    is_member = np.asarray(is_member, dtype=bool)
+    generator = rates - np.diag(rates.sum(axis=1))
+    entries = stationary_distribution(rates)[~is_member] @ rates[np.ix_(~is_member, is_member)]
+    if not entries.sum() > 0.0:
+        raise ValueError("the class of states is never entered or never left: there are no dwell times")
+    eigenvalues, vectors = np.linalg.eig(generator[np.ix_(is_member, is_member)])
+    if np.iscomplexobj(eigenvalues):
+        raise ValueError("the dwell times in this class of states oscillate: no sum of exponentials")
+    weights = (entries / entries.sum() @ vectors) * np.linalg.solve(vectors, np.ones(len(eigenvalues)))
+    order = np.argsort(-1.0 / eigenvalues)
+    return DwellTimeMixture((-1.0 / eigenvalues)[order], weights[order])
 
 
 def two_state_open_probability(opening_rate: Any, closing_rate: Any) -> Any:

@@ -92,5 +92,53 @@ def test_dwell_times_of_a_channel_that_stays_open():
     assert theory.open_and_closed_dwell_times([[0.0, 1.0], [0.0, 0.0]], [False, True]).open == np.inf
 
 
+def test_the_mixture_of_dwell_times_is_the_matrix_exponential_of_the_class():
+    rates = np.array(
+        [
+            [0.0, 0.6, 0.0, 0.0, 0.2],
+            [0.2, 0.0, 0.4, 0.0, 0.0],
+            [0.0, 0.3, 0.0, 0.5, 0.0],
+            [0.0, 0.0, 0.25, 0.0, 0.15],
+            [0.3, 0.0, 0.0, 0.1, 0.0],
+        ]
+    )
+    is_member = np.array([True, True, True, False, False])
+    mixture = theory.dwell_time_mixture(rates, is_member)
+    assert mixture.weights.sum() == pytest.approx(1.0)
+    assert np.all(np.diff(mixture.time_constants) > 0.0)
+    # What is left of the entries after a time, by a series of the generator instead of its eigenvalues.
+    entries = theory.stationary_distribution(rates)[3:] @ rates[3:, :3]
+    inner = mpmath.matrix(generator_of(rates)[:3, :3].tolist())
+    for time in (0.1, 1.0, 10.0):
+        left = np.array(mpmath.expm(inner * time).tolist(), dtype=float).sum(axis=1)
+        expected = entries @ left / entries.sum()
+        measured = mixture.weights @ np.exp(-time / mixture.time_constants)
+        assert measured == pytest.approx(expected, rel=1e-10)
+    means = theory.open_and_closed_dwell_times(rates, is_member)
+    assert mixture.weights @ mixture.time_constants == pytest.approx(means.open)
+
+
+def test_one_state_alone_has_exponential_dwell_times():
+    mixture = theory.dwell_time_mixture(THREE_STATES, [False, False, True])
+    assert (mixture.time_constants[0], mixture.weights[0]) == pytest.approx((10.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("rates", "is_member", "message"),
+    [
+        ([[0.0, 1.0], [0.0, 0.0]], [False, True], "never entered"),
+        ([[0.0, 1.0], [1.0, 0.0]], [True, True], "never left"),
+        (
+            [[0.0, 1.0, 0.0, 0.1], [0.0, 0.0, 1.0, 0.1], [1.0, 0.0, 0.0, 0.1], [0.1, 0.1, 0.1, 0.0]],
+            [True, True, True, False],
+            "oscillate",
+        ),
+    ],
+)
+def test_a_class_without_a_mixture_is_refused(rates, is_member, message):
+    with pytest.raises(ValueError, match=message):
+        theory.dwell_time_mixture(rates, is_member)
+
+
 def test_binomial_variance():
     np.testing.assert_allclose(theory.binomial_variance(400, [0.0, 0.8, 1.0]), [0.0, 64.0, 0.0])
