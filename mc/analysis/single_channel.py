@@ -145,11 +145,14 @@ def channel_records(recording: Recording, channel: str) -> list[IdealisedRecord]
     ]
 
 
-def conducting_states(recording: Recording, channel: str) -> np.ndarray:
-    """Return which states of the type `channel` conduct, (states,) of bool."""
-    description = recording.channels[_channel_type(recording, channel)]
-    gating = next((one.gating for one in recording.scenario.channels if one.name == channel), None)
-    return np.ones(len(description.states), dtype=bool) if gating is None else np.array(gating.scheme.is_open)
+def conductance_levels(recording: Recording, channel: str) -> np.ndarray:
+    """Return the level at which each state of the type `channel` conducts, (states,).
+
+    0 shut, 1 open, and one more for each substate: `record.grouped(levels)` tells them apart, `levels > 0` is open.
+    """
+    _channel_type(recording, channel)
+    [of_type] = [one for one in recording.scenario.channels if one.name == channel]
+    return np.array(of_type.levels)
 
 
 def open_probability(records: Sequence[IdealisedRecord], is_open: ArrayLike) -> Estimate:

@@ -83,6 +83,15 @@ def standard_score(measured: ArrayLike, expected: ArrayLike, standard_error: Arr
         return np.where(difference == 0.0, 0.0, np.divide(difference, standard_error))[()]
 
 
+def least_squares(design: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients (k,) that fit `values` (points,) best, each of unit error, and their covariance (k, k).
+
+    `design` (points, k) holds what each coefficient adds to each value.
+    """
+    covariance = np.linalg.inv(design.T @ design)
+    return np.linalg.lstsq(design, values, rcond=None)[0], covariance
+
+
 def _checked_series(series: ArrayLike) -> np.ndarray:
     """Return the series as an array; ValueError unless it is flat, not empty and finite."""
     values = np.asarray(series, dtype=float)

@@ -63,7 +63,7 @@ def test_the_records_of_all_channels_add_up_to_the_numbers_of_every_moment(recor
     states = np.array([record.at(recording.time) for record in records])
     for i, state in enumerate(STATES):
         np.testing.assert_array_equal((states == i).sum(axis=0), recording[f"state.channel.{state}"])
-    is_open = single_channel.conducting_states(recording, "channel")
+    is_open = single_channel.conductance_levels(recording, "channel") > 0
     np.testing.assert_array_equal(is_open, IS_OPEN)
     np.testing.assert_array_equal(is_open[states].sum(axis=0), recording["open_channels.channel"])
 

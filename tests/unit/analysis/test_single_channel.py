@@ -279,8 +279,8 @@ def test_each_channel_of_a_run_has_its_record(tmp_path):
     np.testing.assert_array_equal(fourth.states, [2])
     leaks = single_channel.channel_records(recording, "leak")
     assert [record.states.tolist() for record in leaks] == [[0], [0]]
-    np.testing.assert_array_equal(single_channel.conducting_states(recording, "gated"), [False, True, False])
-    np.testing.assert_array_equal(single_channel.conducting_states(recording, "leak"), [True])
+    np.testing.assert_array_equal(single_channel.conductance_levels(recording, "gated"), [0, 1, 0])
+    np.testing.assert_array_equal(single_channel.conductance_levels(recording, "leak"), [1])
     with pytest.raises(KeyError, match="no channel type 'Na'"):
         single_channel.channel_records(recording, "Na")
 
