@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mc.engines.base import Maps, Observation
+from mc.engines.base import Engine, Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.lattice.engine import LatticeEngine
 from mc.engines.timeline import LowPass
 from mc.errors import ScenarioError
 from mc.recording.layout import (
@@ -27,6 +28,12 @@ from mc.recording.recording import Recording
 from mc.scenario.advice import advise, resolve_time_step
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario
+
+ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine]] = {
+    "brownian": BrownianEngine,
+    "lattice": LatticeEngine,
+}
+"""The engines by the names that scenarios give them."""
 
 PROGRESS_INTERVAL = 0.2
 """s of wall time between two reports of progress."""
@@ -87,7 +94,8 @@ def simulate(
     if seed is None:
         seed = secrets.randbits(63)
     n_steps = max(1, round(scenario.simulation.duration / time_step))
-    engine = BrownianEngine(scenario, seed, time_step, threads, clamped_potential)
+    make_engine = ENGINES[scenario.simulation.engine]
+    engine: Engine = make_engine(scenario, seed, time_step, threads, clamped_potential)
     description = describe(scenario, engine, seed, n_steps, command_line)
     with Recorder(path, description, overwrite=overwrite) as recorder:
         started = time.monotonic()
@@ -111,7 +119,7 @@ class _Run:
     def __init__(
         self,
         scenario: Scenario,
-        engine: BrownianEngine,
+        engine: Engine,
         recorder: Recorder,
         n_steps: int,
         on_progress: Callable[[Progress], None] | None,
@@ -200,10 +208,15 @@ class _Run:
 
     def _write_events(self) -> None:
         events = self.engine.drain_events()
-        if self.records_events:
-            self.recorder.record_crossings(events["crossings"])
-            self.recorder.record_gating(events["gating"])
-            self.recorder.record_pump_moves(events["pumps"])
+        if not self.records_events:
+            return
+        record = {
+            "crossings": self.recorder.record_crossings,
+            "gating": self.recorder.record_gating,
+            "pumps": self.recorder.record_pump_moves,
+        }
+        for kind, columns in events.items():
+            record[kind](columns)
 
     def _report(self, observation: Observation) -> None:
         now = time.monotonic()
@@ -249,14 +262,14 @@ class _MapMean:
 
 
 def describe(
-    scenario: Scenario, engine: BrownianEngine, seed: int, n_steps: int, command_line: str
+    scenario: Scenario, engine: Engine, seed: int, n_steps: int, command_line: str
 ) -> RunDescription:
     """Return everything that is known of a run before its first step."""
     composition = engine.composition
     source = scenario.source
     overrides: Sequence[str] = source.overrides if source else ()
     centres, widths, nodes = engine.cells_along_x()
-    recorded = np.arange(0, engine.n_slots, scenario.recording.positions_stride)
+    recorded = np.arange(0, engine.species_of_slots.size, scenario.recording.positions_stride)
     placement = place(scenario, seed)
     return RunDescription(
         title=scenario.title,

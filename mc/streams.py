@@ -37,6 +37,15 @@ from mc.compilation import compiled
 ) = range(20)
 """The streams; new ones come last, for their numbers are in the results."""
 
+(
+    VOXEL_DIFFUSION,
+    VOXEL_DIFFUSION_ALONG,
+    VOXEL_CROSSING,
+    VOXEL_DRIFT,
+    VOXEL_DRIFT_ALONG,
+) = range(64, 69)
+"""The streams of counts in voxels; for gates, pumps and reservoirs those above serve as well."""
+
 _PARITY = uint32(0x1BD11BDA)
 _TO_UNIT = 1.0 / 4294967296.0
 

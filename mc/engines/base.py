@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mc.scenario.composition import Composition
+
 
 @dataclass(frozen=True)
 class Maps:
@@ -39,7 +41,7 @@ class Observation:
     potential: NDArray[np.float64]
     """(nodes,) along x, mV, zero at the far end outside."""
     positions: NDArray[np.float64]
-    """(ions,) along x, nm; not a number for ions that are in a reservoir."""
+    """(ions,) along x, nm; not a number for ions that are in a reservoir. Empty where ions are counted."""
     places: NDArray[np.float64]
     """(transverse axes, ions) along the membrane, nm; those in pores are where their channel is."""
     open_channels: NDArray[np.int64]
@@ -73,6 +75,21 @@ class Engine(Protocol):
 
     time_step: float
     """ns."""
+    composition: Composition
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions at the start."""
+
+    @property
+    def species_of_slots(self) -> NDArray[np.int64]:
+        """Species of each ion that has, or may come to have, a position, (ions,); none where ions are counted."""
+
+    def cells_along_x(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return centre and width of each cell, and the position of each node, along x in nm."""
+
+    def cells_along_y(self) -> NDArray[np.float64]:
+        """Return the centre of each cell along the membrane, nm; none in one dimension."""
 
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
@@ -81,4 +98,4 @@ class Engine(Protocol):
         """Look at the present state without changing it."""
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
-        """Return the events since the last call, by kind (crossings, pumps, gating) and column."""
+        """Return the events since the last call, by kind and column: gating; crossings and pumps of single ions."""

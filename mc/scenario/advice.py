@@ -51,6 +51,22 @@ _COMFORTABLE_EVENT, _SAFE_EVENT, _POSSIBLE_EVENT = 0.05, 0.1, 10.0
 _LONGEST_AUTOMATIC_STEP = 1.0
 """ns."""
 
+_COMFORTABLE_SHARE, _SAFE_SHARE, _POSSIBLE_SHARE = 0.05, 0.2, 1.0
+"""Share of the ions in a lattice's voxel beside the membrane that cross in a step; all cannot."""
+
+_COMFORTABLE_CHARGING, _SAFE_CHARGING, _POSSIBLE_CHARGING = 1.0, 10.0, 50.0
+"""Time step of a lattice over the charging time with all channels open: its crossings are drawn in up to a thousand
+parts of a twentieth of that."""
+
+_AUTOMATIC_STEPS = 1000
+"""A time step that a lattice chooses makes at least so many steps of the run."""
+
+_VOXELS, _MOST_VOXELS = 10, 200
+"""Voxels of a lattice from the membrane to the nearer far end by default, and the most to the farther one."""
+
+_SECONDS_PER_DRAW, _SECONDS_PER_STEP, _SECONDS_PER_PROTEIN_STEP = 4e-8, 5e-6, 1e-8
+"""For the estimated run time of a lattice: one binomial number, what a step costs at least, and one protein in it."""
+
 _FINEST_GRID_IN_TWO_DIMENSIONS = 0.5
 """nm; default along x. Each ion looks up the field anywhere in a table of its species: with half a nanometre a box
 of 100 nm by 250 nm has 50,000 cells, 200 kB a table, which stays in a core's cache, and the field is solved anew in
@@ -79,6 +95,10 @@ class TimeStepLimit:
     comfortable: float
     safe: float
     possible: float
+
+
+_NO_LIMIT = TimeStepLimit("nothing", math.inf, math.inf, math.inf)
+"""Of a lattice whose membrane lets nothing through."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +166,21 @@ class Advice:
 
 def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
     """Return every limit on the time step that the scenario implies."""
+    limits = _find_lattice_limits(scenario) if is_lattice(scenario) else _find_particle_limits(scenario)
+    for cause, (rate, extreme) in _event_rates(scenario).items():
+        limits.append(
+            TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, _POSSIBLE_EVENT / extreme)
+        )
+    return limits
+
+
+def is_lattice(scenario: Scenario) -> bool:
+    """Return whether ions are counted in voxels rather than followed."""
+    return scenario.simulation.engine == "lattice"
+
+
+def _find_particle_limits(scenario: Scenario) -> list[TimeStepLimit]:
+    """Return the limits of steps in which single ions move and enter pores."""
     geometry = scenario.geometry
     limits = []
     for name, velocity in entry_velocities(scenario).items():
@@ -157,11 +192,62 @@ def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
         scale = length**2 / (2 * scenario.species[name].diffusion_coefficient)
         steps = (level**2 * scale for level in (_COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP))
         limits.append(TimeStepLimit(f"step length of {name} in a bath of {length:g} nm", *steps))
-    for cause, (rate, extreme) in _event_rates(scenario).items():
-        limits.append(
-            TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, _POSSIBLE_EVENT / extreme)
-        )
     return limits
+
+
+def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
+    """Return the limits of steps in which counts cross, all channels open, at 150 mV.
+
+    Diffusion and drift of counts have none.
+    """
+    geometry = scenario.geometry
+    spacing = geometry.grid_spacing or default_voxel_size(scenario)
+    thermal = thermal_potential(scenario.simulation.temperature)
+    limits, conductance = [], 0.0
+    for name in dict.fromkeys(name for channel in scenario.channels for name in channel.permeability):
+        drop = abs(scenario.species[name].valence) * _LARGEST_POTENTIAL / thermal
+        velocity = (
+            drop
+            / -math.expm1(-drop)
+            * sum(
+                _most_in_a_column(scenario, channel)
+                * channel.permeability.get(name, 0.0)
+                / (geometry.area / math.prod(resolve_transverse_cells(scenario)))
+                for channel in scenario.channels
+            )
+        )
+        if velocity == 0.0:
+            continue
+        levels = (_COMFORTABLE_SHARE, _SAFE_SHARE, _POSSIBLE_SHARE)
+        cause = f"{name} crossing from voxels of {spacing / 2:g} nm"
+        limits.append(TimeStepLimit(cause, *(level * spacing / 2 / velocity for level in levels)))
+        concentration = max(side.get(name, 0.0) for side in (scenario.inside, scenario.outside))
+        conductance += (
+            scenario.species[name].valence ** 2
+            * sum(channel.count * channel.permeability.get(name, 0.0) for channel in scenario.channels)
+            * concentration
+            * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+            / thermal
+        )
+    if conductance > 0.0:
+        charging_time = scenario.membrane.capacitance * geometry.area / conductance
+        levels = (_COMFORTABLE_CHARGING, _SAFE_CHARGING, _POSSIBLE_CHARGING)
+        cause = "the membrane's charging, all channels open"
+        limits.append(TimeStepLimit(cause, *(level * charging_time for level in levels)))
+    return limits
+
+
+def _most_in_a_column(scenario: Scenario, channel: Channel) -> float:
+    """Return how many channels of a type share a column of voxels at most, about: random places are not yet drawn."""
+    cells = resolve_transverse_cells(scenario)
+    if not cells:
+        return channel.count
+    (width,) = scenario.geometry.transverse_lengths
+    if isinstance(channel.placement, tuple):
+        columns = np.floor(np.array(channel.placement) / width * cells[0]).astype(int)
+        return float(np.bincount(columns).max())
+    mean = channel.count * width / cells[0] / _stretch(scenario, channel)
+    return min(channel.count, 1.0 + mean + 2.0 * math.sqrt(mean))
 
 
 def entry_velocities(scenario: Scenario) -> dict[str, float]:
@@ -306,23 +392,26 @@ def _transporter_rates(scenario: Scenario, transporter: Transporter, potential: 
 
 def largest_time_step(scenario: Scenario) -> TimeStepLimit:
     """Return the limit that refuses first: its `possible` is the longest time step that works at all."""
-    return min(find_time_step_limits(scenario), key=lambda limit: limit.possible)
+    return min(find_time_step_limits(scenario), key=lambda limit: limit.possible, default=_NO_LIMIT)
 
 
 def largest_safe_time_step(scenario: Scenario) -> TimeStepLimit:
     """Return the limit that warns first: its `safe` is the longest time step without a warning."""
-    return min(find_time_step_limits(scenario), key=lambda limit: limit.safe)
+    return min(find_time_step_limits(scenario), key=lambda limit: limit.safe, default=_NO_LIMIT)
 
 
 def resolve_time_step(scenario: Scenario) -> float:
-    """Return the time step in ns; "auto" becomes the longest comfortable one of 1, 2, 5, 10..., up to 1 ns.
+    """Return the time step in ns; "auto" becomes the longest comfortable one of 1, 2, 5, 10...
+
+    It is up to 1 ns where ions are followed, up to a thousandth of the run where they are counted.
 
     Raises StabilityError for a time step that cannot work, naming the longest that can.
     """
     simulation = scenario.simulation
     if simulation.time_step == "auto":
-        comfortable = min(limit.comfortable for limit in find_time_step_limits(scenario))
-        return _round_down(min(_LONGEST_AUTOMATIC_STEP, comfortable, simulation.duration))
+        comfortable = min((limit.comfortable for limit in find_time_step_limits(scenario)), default=math.inf)
+        longest = simulation.duration / _AUTOMATIC_STEPS if is_lattice(scenario) else _LONGEST_AUTOMATIC_STEP
+        return _round_down(min(longest, comfortable, simulation.duration))
     limit = largest_time_step(scenario)
     if simulation.time_step > limit.possible:
         raise StabilityError(
@@ -354,23 +443,33 @@ def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
     """Return the size in nm of a cell of the field's grid along x.
 
     By default a quarter of the shorter Debye length, with at least 40 cells on the shorter side and at most
-    1000 on the longer; in two dimensions at least half a nanometre, so that tables stay small.
+    1000 on the longer; in two dimensions at least half a nanometre, so that tables stay small. Of a lattice it is the
+    size of its voxels.
     """
     geometry = scenario.geometry
     if geometry.grid_spacing is not None:
         return geometry.grid_spacing
+    if is_lattice(scenario):
+        return default_voxel_size(scenario)
     lengths = (geometry.inside_length, geometry.outside_length)
     spacing = max(min(*find_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
     return spacing if geometry.dimensions == 1 else max(spacing, _FINEST_GRID_IN_TWO_DIMENSIONS)
+
+
+def default_voxel_size(scenario: Scenario) -> float:
+    """Return the size in nm of a lattice's voxels: a tenth of the shorter bath, but at most 200 on the longer."""
+    lengths = (scenario.geometry.inside_length, scenario.geometry.outside_length)
+    return max(min(lengths) / _VOXELS, max(lengths) / _MOST_VOXELS)
 
 
 def resolve_transverse_cells(scenario: Scenario) -> tuple[int, ...]:
     """Return the number of cells of the field's grid along each axis of the membrane: none in one dimension.
 
     A power of two, for the Fourier transform, that makes cells as near as it can to `grid_spacing_y`, by default
-    1 nm; from 4 to 2048.
+    1 nm, of a lattice as long as its voxels are along x; from 4 to 2048.
     """
-    spacing = scenario.geometry.grid_spacing_y or _TRANSVERSE_SPACING
+    default = default_voxel_size(scenario) if is_lattice(scenario) else _TRANSVERSE_SPACING
+    spacing = scenario.geometry.grid_spacing_y or default
     return tuple(
         min(max(2 ** round(math.log2(length / spacing)), _FEWEST_TRANSVERSE_CELLS), MOST_TRANSVERSE_CELLS)
         for length in scenario.geometry.transverse_lengths
@@ -427,7 +526,9 @@ def advise(scenario: Scenario) -> Advice:
     )
     transverse_cells = resolve_transverse_cells(scenario)
     n_grid_cells = n_cells * math.prod(transverse_cells)
-    if grid_spacing > min(debye_lengths):
+    if is_lattice(scenario):
+        notes += _note_voxels(grid_spacing, min(debye_lengths), composition, time_step)
+    elif grid_spacing > min(debye_lengths):
         warnings.append(
             f"grid cells of {grid_spacing:.3g} nm are wider than the Debye length, "
             f"{min(debye_lengths):.3g} nm: the double layers are not resolved"
@@ -441,13 +542,14 @@ def advise(scenario: Scenario) -> Advice:
             )
     fastest = float(composition.diffusion_coefficients.max())
     resolving = min(debye_lengths) ** 2 / (4 * fastest)
-    if time_step > resolving:
+    if time_step > resolving and not is_lattice(scenario):
         notes.append(
             f"the double layers are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} nm; "
             f"for their shape take time steps of {_floor_digits(resolving):g} ns or less (potential "
             "and fluxes are right without)"
         )
-    notes += _note_places(scenario, composition, transverse_cells, min(debye_lengths), time_step)
+    if not is_lattice(scenario):
+        notes += _note_places(scenario, composition, transverse_cells, min(debye_lengths), time_step)
     if geometry.boundary == "bath":
         exchanged = ", ".join(composition.names)
         notes.append(
@@ -490,6 +592,8 @@ def advise(scenario: Scenario) -> Advice:
         carrier.count for carrier in scenario.carriers
     )
     bytes_per_ion = _BYTES_PER_ION + _BYTES_PER_TRANSVERSE_POSITION * len(transverse_cells)
+    if is_lattice(scenario):
+        bytes_per_ion = 0
     memory = (
         composition.n_ions * bytes_per_ion + n_grid_cells * _BYTES_PER_CELL + n_proteins * _BYTES_PER_PROTEIN
     )
@@ -511,7 +615,9 @@ def advise(scenario: Scenario) -> Advice:
             "recording.positions_interval, recording.profile_interval or recording.interval, "
             "or raise recording.positions_stride"
         )
-    if geometry.dimensions == 1:
+    if is_lattice(scenario):
+        run_seconds = n_steps * _lattice_step_seconds(scenario, composition, time_step, n_grid_cells)
+    elif geometry.dimensions == 1:
         run_seconds = composition.n_ions * n_steps / ASSUMED_SPEED
     else:
         run_seconds = n_steps * (
@@ -817,6 +923,45 @@ def _note_places(
     return notes
 
 
+def _note_voxels(
+    spacing: float, debye_length: float, composition: Composition, time_step: float
+) -> list[str]:
+    """Return what voxels and steps of this size leave out."""
+    notes = []
+    if spacing > debye_length / 2:
+        notes.append(
+            f"voxels of {spacing:.3g} nm do not resolve the double layers, {debye_length:.3g} nm: the membrane is a "
+            "capacitor between baths that are neutral (for the layers take a grid_spacing of "
+            f"{_floor_digits(debye_length / 2):g} nm or less)"
+        )
+    step_length = math.sqrt(2 * float(composition.diffusion_coefficients.max()) * time_step)
+    if step_length > spacing:
+        notes.append(
+            f"in a step ions diffuse {step_length:.2g} nm, farther than voxels of {spacing:.3g} nm: profiles are "
+            "smeared over that length, and come to rest in no less than a step"
+        )
+    return notes
+
+
+def _lattice_step_seconds(
+    scenario: Scenario, composition: Composition, time_step: float, n_voxels: int
+) -> float:
+    """Return the estimated time of a step: a binomial number for each voxel that ions of each voxel may reach."""
+    geometry = scenario.geometry
+    spacings = [resolve_grid_spacing(scenario, composition)]
+    most = [max(geometry.inside_length, geometry.outside_length) / spacings[0]]
+    for length, cells in zip(geometry.transverse_lengths, resolve_transverse_cells(scenario), strict=True):
+        spacings.append(length / cells)
+        most.append(cells)
+    draws = 0.0
+    for diffusion_coefficient in composition.diffusion_coefficients:
+        for spacing, n in zip(spacings, most, strict=True):
+            reach = 14.0 * math.sqrt(2.0 * float(diffusion_coefficient) * time_step) / spacing
+            draws += n_voxels * min(reach + 2.0, n)
+    proteins = sum(one.count for one in (*scenario.channels, *scenario.pumps))
+    return _SECONDS_PER_STEP + draws * _SECONDS_PER_DRAW + proteins * _SECONDS_PER_PROTEIN_STEP
+
+
 def _judge_run_down(scenario: Scenario, composition: Composition, rest: float) -> list[str]:
     """Warn where leaks and pumps at rest change a concentration by a quarter or more within the run."""
     warnings = []
@@ -838,11 +983,12 @@ def _file_bytes(scenario: Scenario, composition: Composition, n_cells: int) -> f
     """Return the estimated size of the result file without its events."""
     recording, duration = scenario.recording, scenario.simulation.duration
     n_species = len(composition.names)
+    n_recorded = 0 if is_lattice(scenario) else composition.n_ions
     n_columns = 10 + n_species * (5 + 2 * len(scenario.channels)) + 4 * len(scenario.channels)
     return (
         duration / recording.interval * n_columns * 8
         + duration / recording.profile_interval * (n_species + 1) * n_cells * 4
-        + duration / recording.positions_interval * composition.n_ions / recording.positions_stride * 12
+        + duration / recording.positions_interval * n_recorded / recording.positions_stride * 12
     )
 
 

@@ -10,7 +10,7 @@ from mc.errors import ScenarioError
 from mc.scenario.schema import Scenario
 
 MOST_IONS = 2**32 - 1
-"""Ions carry 32-bit numbers."""
+"""Ions that are followed carry 32-bit numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Composition:
 def compose(scenario: Scenario) -> Composition:
     """Count the ions of each species on each side and add impermeant anions until each side is neutral.
 
-    Raises ScenarioError for a side with more negative than positive charge, and for more ions than can be
-    numbered.
+    Raises ScenarioError for a side with more negative than positive charge, and where ions are followed for more than
+    can be numbered.
     """
     geometry = scenario.geometry
     anion = scenario.impermeant_anion.name
@@ -57,7 +57,7 @@ def compose(scenario: Scenario) -> Composition:
         counts_inside.append(added_inside)
         counts_outside.append(added_outside)
     n_ions = sum(counts_inside) + sum(counts_outside)
-    if n_ions > MOST_IONS:
+    if n_ions > MOST_IONS and scenario.simulation.engine == "brownian":
         raise ScenarioError(
             f"{scenario.locate('geometry', geometry.patch_keys[0])}: {n_ions:.2g} ions fill the box, more than fit "
             f"into memory and can be numbered ({MOST_IONS:.2g}); reduce {', '.join(geometry.patch_keys)}, "

@@ -60,13 +60,15 @@ MOST_TRANSVERSE_CELLS = 2048
 class SimulationSettings(Model):
     """What is run, for how long, in which steps."""
 
-    engine: Literal["brownian"] = Field(
-        default="brownian", description="How matter moves: brownian follows every single ion."
+    engine: Literal["brownian", "lattice"] = Field(
+        default="brownian",
+        description="How matter moves: brownian follows every single ion, lattice counts the ions in voxels.",
     )
     duration: Time = Field(description="Simulated time, in ns.", examples=["20 us"])
     time_step: float | Literal["auto"] = Field(
         default="auto",
-        description='Length of a step, in ns, or "auto" for the longest comfortably safe one up to 1 ns.',
+        description='Length of a step, in ns, or "auto" for the longest comfortably safe one: up to 1 ns where ions '
+        "are followed, up to a thousandth of the duration where they are counted.",
         examples=["0.5 ns"],
     )
     temperature: Temperature = Field(

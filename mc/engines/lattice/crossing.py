@@ -1,0 +1,200 @@
+"""Ions through open channels: counts beside the membrane to the other side, at the one-way fluxes of GHK.
+
+A channel of permeability p lets p c u/(1 - exp(-u)) ions a time out, u = z V/(kT/e), and p c u/(exp(u) - 1) in,
+with c beside the membrane (Goldman 1943; Hodgkin & Katz 1949). In a step an ion may come to the membrane from many
+voxels away: what counts is the share of the step that it spends beside the membrane. Each ion of a row has its chance
+by itself, so that never more leave than there are, wherever they are when the step begins.
+
+This is also what makes the equilibrium with the field exact. The drift of a step leaves a density wave of number k
+deeper than Boltzmann's law by b/(1 - exp(-b)), b = k^2 D dt, and diffusion then levels it to exp(-b) of that; its
+mean over the step is the Boltzmann factor, for any step.
+
+What crosses charges the membrane, and the charge acts on what crosses next. Explicit steps would inflate the noise of
+the potential by 1/(1 - a/2), a the step over the charging time C/g: the crossings of a step are therefore drawn in so
+many parts that a is small in each, and the drop follows from part to part.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import int64
+
+from mc.compilation import internal
+from mc.engines.lattice.drift import goldman_factor
+from mc.engines.lattice.sampling import binomial
+
+PART = 0.05
+"""Longest part of a step over the charging time."""
+
+MOST_PARTS = 1000
+
+
+class Pores(NamedTuple):
+    """What conducts, by its place along the membrane, and what is about to cross."""
+
+    permeabilities: np.ndarray
+    """(types, levels, species) of one channel, nm3/ns."""
+    columns: np.ndarray
+    """(channels,) the column of voxels at each channel."""
+    by_type: np.ndarray
+    """(types, species, columns) permeability of all channels of a type, nm3/ns."""
+    totals: np.ndarray
+    """(species, columns) permeability of all channels, nm3/ns."""
+    crossings: np.ndarray
+    """(types, species, 2) so far; outward, inward."""
+    shares: np.ndarray
+    """(2 * species, stride) the part of a step that an ion spends beside the membrane, by the voxel it starts from;
+    row `2 * species + side`."""
+    present: np.ndarray
+    """(species, 2, columns) ions of a row of voxels."""
+    beside: np.ndarray
+    """(species, 2, columns) how many of them are beside the membrane, on average over the step."""
+    leaving: np.ndarray
+    """(species, 2, columns) how many of them cross in the step."""
+
+
+@internal
+def sum_permeabilities(pores, chains):
+    """Add up what conducts in each column."""
+    pores.by_type[:] = 0.0
+    pores.totals[:] = 0.0
+    for channel in range(chains.size):
+        chain = chains[channel]
+        if chain.level == 0:
+            continue
+        column = pores.columns[channel]
+        for species in range(pores.totals.shape[0]):
+            permeability = pores.permeabilities[chain.channel_type, chain.level, species]
+            pores.by_type[chain.channel_type, species, column] += permeability
+            pores.totals[species, column] += permeability
+
+
+@internal
+def find_beside(pores, counts, faces, n_voxels):
+    """Find how many ions are beside the membrane over the step; no one has left yet."""
+    for species in range(pores.totals.shape[0]):
+        for column in range(pores.totals.shape[1]):
+            for side in range(2):
+                present, beside = int64(0), 0.0
+                for k in range(n_voxels[side]):
+                    ions = counts[species, faces[side] + k, column]
+                    present += ions
+                    beside += ions * pores.shares[2 * species + side, k]
+                pores.present[species, side, column] = present
+                pores.beside[species, side, column] = beside
+                pores.leaving[species, side, column] = 0
+
+
+@internal
+def draw_leaving(pores, species, side, column, velocity, key, draw):
+    """Return how many ions of a row cross in a part of a step, and the next draw.
+
+    `velocity`: the chance of an ion that is beside the membrane for the whole part.
+    """
+    present = pores.present[species, side, column] - pores.leaving[species, side, column]
+    if present == 0:
+        return int64(0), draw
+    # In proportion to the velocity, so that the balance of both ways does not depend on the length of the step.
+    chance = min(velocity * pores.beside[species, side, column] / present, 1.0)
+    leaving, draw = binomial(present, chance, key, 0, draw)
+    pores.leaving[species, side, column] += leaving
+    return leaving, draw
+
+
+@internal
+def find_parts(pores, valences, face_volumes, thermal_potential, capacitance, time_step):
+    """Return in how many parts the crossings of a step are drawn.
+
+    The slope conductance of GHK's current lies between those that the concentrations of both sides give alone; the
+    larger one is taken.
+    """
+    conductance = 0.0
+    for species in range(valences.size):
+        for column in range(pores.totals.shape[1]):
+            density = max(
+                pores.beside[species, 0, column] / face_volumes[0],
+                pores.beside[species, 1, column] / face_volumes[1],
+            )
+            conductance += valences[species] ** 2 * pores.totals[species, column] * density
+    parts = conductance / thermal_potential * time_step / (capacitance * PART)
+    return int64(min(max(math.ceil(parts), 1.0), MOST_PARTS))
+
+
+@internal
+def share_among_types(n, pores, species, column, direction, key, draw):
+    """Count `n` crossings of one column, each for a type of channel with a chance by its permeability."""
+    weight_left = pores.totals[species, column]
+    last = 0
+    for channel_type in range(pores.by_type.shape[0]):
+        weight = pores.by_type[channel_type, species, column]
+        if weight == 0.0 or n == 0:
+            continue
+        mine, draw = binomial(n, weight / weight_left, key, 0, draw)
+        pores.crossings[channel_type, species, direction] += mine
+        n -= mine
+        weight_left -= weight
+        last = channel_type
+    # Rounding may leave a few where the last chance fell short of 1.
+    if n > 0:
+        pores.crossings[last, species, direction] += n
+    return draw
+
+
+@internal
+def cross(pores, valences, face_volumes, thermal_potential, capacitance, time_step, key, drops, is_free):
+    """Find how many ions cross in a step; `drops`, (columns,) mV, follow their charge unless the membrane is held.
+
+    `face_volumes`: (2,) of the voxels beside the membrane, nm3.
+    """
+    parts = int64(1)
+    if is_free:
+        parts = find_parts(pores, valences, face_volumes, thermal_potential, capacitance, time_step)
+    duration = time_step / parts
+    draw = int64(0)
+    for _ in range(parts):
+        charge_out = int64(0)
+        for species in range(valences.size):
+            for column in range(drops.size):
+                volume_in_part = pores.totals[species, column] * duration
+                if volume_in_part == 0.0:
+                    continue
+                u = valences[species] * drops[column] / thermal_potential
+                factor = goldman_factor(u)
+                outward, draw = draw_leaving(
+                    pores, species, 0, column, volume_in_part * factor / face_volumes[0], key, draw
+                )
+                inward, draw = draw_leaving(
+                    pores, species, 1, column, volume_in_part * (factor - u) / face_volumes[1], key, draw
+                )
+                charge_out += valences[species] * (outward - inward)
+                draw = share_among_types(outward, pores, species, column, 0, key, draw)
+                draw = share_among_types(inward, pores, species, column, 1, key, draw)
+        if is_free:
+            # The baths conduct far better than the membrane: its charge spreads over the whole of it at once.
+            for column in range(drops.size):
+                drops[column] -= charge_out / capacitance
+
+
+@internal
+def take_nearest(n, row):
+    """Take `n` ions of a row of voxels, which must hold them, from those nearest to the membrane."""
+    for k in range(row.size):
+        taken = min(n, row[k])
+        row[k] -= taken
+        n -= taken
+
+
+@internal
+def move_crossed(pores, counts, faces, n_voxels):
+    """Move the net of those that cross from the membrane to the membrane; where too few are there, from next to it.
+
+    What only changes places with its like on the other side changes nothing.
+    """
+    for species in range(pores.totals.shape[0]):
+        for column in range(pores.totals.shape[1]):
+            outward = pores.leaving[species, 0, column] - pores.leaving[species, 1, column]
+            side = 0 if outward > 0 else 1
+            first = faces[side]
+            counts[species, faces[1 - side], column] += abs(outward)
+            take_nearest(abs(outward), counts[species, first : first + n_voxels[side], column])

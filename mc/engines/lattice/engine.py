@@ -1,0 +1,270 @@
+"""The lattice engine: a scenario becomes counts of ions in voxels, steps are made, the present is looked at."""
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from mc.compilation import available_threads
+from mc.engines import proteins
+from mc.engines.base import Maps, Observation
+from mc.engines.brownian.engine import bulk_distances
+from mc.engines.lattice import construction, stepping
+from mc.engines.timeline import Instruments, make_timeline
+from mc.errors import LedgerError, StabilityError
+from mc.membrane.protocols import VOLTAGE, command_at
+from mc.scenario.composition import compose
+from mc.scenario.schema import Scenario
+
+
+class LatticeEngine:
+    """Counts of ions in voxels, in one or two dimensions; see `mc.engines.base.Engine`.
+
+    `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        time_step: float,
+        threads: int | None = None,
+        clamped_potential: float | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.composition = compose(scenario)
+        self.time_step = time_step
+        self.threads = min(threads or available_threads(), available_threads())
+        self.bulk_from = bulk_distances(scenario, self.composition)
+        numba.set_num_threads(self.threads)
+        self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
+        self.seed = seed
+        self.state = construction.make_state(
+            scenario, self.composition, seed, time_step, self.threads, clamped_potential
+        )
+        self._solutions = {"inside": dict(scenario.inside), "outside": dict(scenario.outside)}
+        self._timeline = make_timeline(scenario, time_step)
+        self._do_what_is_due()
+        stepping.settle(self.state)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step[0])
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions at the start."""
+        return self.composition.n_ions
+
+    @property
+    def species_of_slots(self) -> NDArray[np.int64]:
+        """Species of each ion that has a position: none has."""
+        return np.zeros(0, dtype=np.int64)
+
+    def advance(self, n_steps: int) -> int:
+        """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
+        numba.set_num_threads(self.threads)
+        self._do_what_is_due()
+        if self._timeline:
+            n_steps = min(n_steps, self._timeline[0].step - self.step)
+        made = int(stepping.advance(self.state, n_steps))
+        if self.state.amplifier.is_empty[0]:
+            raise StabilityError(
+                f"by {self.step * self.time_step:g} ns the electrodes found no more {self.scenario.protocol.carrier} "
+                "to carry their current: take larger baths, or another protocol.carrier"
+            )
+        return made
+
+    def _do_what_is_due(self) -> None:
+        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
+        was_due = False
+        while self._timeline and self._timeline[0].step <= self.step:
+            self._timeline.pop(0).do(instruments)
+            was_due = True
+        if was_due:
+            stepping.refresh(self.state)
+
+    def _block(self, protein: str, fraction: float) -> None:
+        proteins.block(self.scenario, self.state.channels, self.state.pumps, self.seed, protein, fraction)
+
+    def _set_ligand(self, name: str, concentration: float) -> None:
+        ligands = self.state.channels.ligands
+        index = proteins.ligand_index(self.scenario, self.composition.names, name, "inside")
+        ligands[:, index] = concentration
+
+    def _set_solution(self, side: str, concentrations: dict[str, float]) -> None:
+        self._solutions[side].update(concentrations)
+        changed = self.scenario.model_copy(update=self._solutions)
+        self.state.reservoirs.means[:] = construction.reservoir_means(
+            changed, compose(changed), self.state.box
+        )
+
+    def observe(self) -> Observation:
+        """Look at the present state without changing it.
+
+        Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
+        """
+        state = self.state
+        counts = state.counts.sum(axis=2)
+        ions = counts.reshape(len(counts), 2, -1).sum(axis=2)
+        valences = state.species.valences
+        end_charges = state.reservoirs.end_charges.sum(axis=1)
+        charges = valences @ ions + end_charges
+        drop = float(charges[0]) / state.box.grid.membrane_capacitance
+        potential = state.field.look_potential.reshape(-1, state.box.columns)
+        means = potential.mean(axis=1)
+        inner, outer = (self._rows_of(side) for side in range(2))
+        self._check_ledger(ions, charges, drop, float(means[inner][0] - means[outer][0]))
+        return Observation(
+            step=self.step,
+            membrane_potential=self._bulk_mean(means, 0) - self._bulk_mean(means, 1),
+            charge_separation_potential=drop,
+            field_potential_drop=float(means[inner][0] - means[outer][0]),
+            ions=ions,
+            ions_in_pores=np.zeros(len(ions), dtype=np.int64),
+            bulk_concentrations=self._bulk_concentrations(counts),
+            cell_concentrations=self._along_x(counts) / self._along_x(self._ions_per_millimolar()),
+            potential=self._along_x(means),
+            positions=np.zeros(0),
+            places=np.zeros((0, 0)),
+            open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
+            permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
+            states=self._count_states(),
+            total_charge=float(charges.sum()),
+            crossings=state.pores.crossings.copy(),
+            displaced_charge=(state.pores.crossings[:, :, 0] - state.pores.crossings[:, :, 1])
+            * valences.astype(np.float64),
+            pump_cycles=state.pumps.cycles.copy(),
+            injected_charge=int(state.amplifier.injected[0]),
+            command_potential=self._command_potential(),
+            electrodes=self._read_electrodes(),
+            exchanged=state.reservoirs.exchanged.copy(),
+            maps=self._maps(potential),
+        )
+
+    def drain_events(self) -> dict[str, dict[str, NDArray]]:
+        """Return the transitions of gates since the last call; ions have no names, so nothing else has events."""
+        transitions = self.state.transitions
+        rows = transitions.rows[: transitions.n[0]].copy()
+        transitions.n[0] = 0
+        return {"gating": {name: rows[name] for name in rows.dtype.names or ()}}
+
+    # --- geometry of what is looked at ---
+
+    def cells_along_x(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return centre and width of each voxel, and the position of each node, along x in nm."""
+        box, thickness = self.state.box, self.scenario.membrane.thickness
+        widths = self._along_x(box.widths)
+        inside = int(box.n_voxels[0])
+        ends = np.cumsum(widths)
+        centres = ends - widths / 2.0 - ends[inside - 1]
+        centres[inside:] += thickness
+        distances = np.tile(np.arange(box.grid.stride) * box.grid.spacing, 2)
+        nodes = self._along_x(distances)
+        return centres, widths, np.concatenate([-nodes[:inside], thickness + nodes[inside:]])
+
+    def cells_along_y(self) -> NDArray[np.float64]:
+        """Return the centre of each voxel along the membrane, nm; none in one dimension."""
+        box = self.state.box
+        if self.state.plane is None:
+            return np.zeros(0)
+        return np.asarray((np.arange(box.columns) + 0.5) * box.spacing_along, dtype=np.float64)
+
+    def _command_potential(self) -> float:
+        """Return what a voltage clamp holds now, in mV; not a number without one."""
+        amplifier = self.state.amplifier
+        if amplifier.mode[0] != VOLTAGE:
+            return float("nan")
+        return float(command_at(amplifier, self.step * self.time_step))
+
+    def _read_electrodes(self) -> NDArray[np.float64]:
+        """Return the potential at each microelectrode minus that at its reference, mV."""
+        return np.array(
+            [
+                self._potential_at(0, electrode.inside, electrode.y)
+                - self._potential_at(1, electrode.outside, electrode.reference_y)
+                for electrode in self.scenario.electrodes
+            ]
+        )
+
+    def _potential_at(self, side: int, distance: float, y: float | None) -> float:
+        """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
+        box = self.state.box
+        by_column = self.state.field.look_potential.reshape(-1, box.columns)[self._rows_of(side)]
+        if self.state.plane is None or y is None:
+            along_x = by_column.mean(axis=1)
+        else:
+            # Known in the middle of each voxel.
+            scaled = y / box.spacing_along - 0.5
+            column, share = math.floor(scaled), scaled - math.floor(scaled)
+            near, far = by_column[:, column % box.columns], by_column[:, (column + 1) % box.columns]
+            along_x = (1.0 - share) * near + share * far
+        return float(np.interp(distance, np.arange(along_x.size) * box.grid.spacing, along_x))
+
+    def _rows_of(self, side: int) -> slice:
+        first = side * self.state.box.grid.stride
+        return slice(first, first + int(self.state.box.n_voxels[side]))
+
+    def _along_x(self, by_row: NDArray) -> NDArray:
+        """Return rows (last axis) in the order of x: those inside from the far end, then those outside."""
+        return np.concatenate(
+            [by_row[..., self._rows_of(0)][..., ::-1], by_row[..., self._rows_of(1)]], axis=-1
+        )
+
+    def _bulk_rows(self, side: int) -> slice:
+        """Return the rows of the bulk: at least the last one."""
+        rows, spacing = self._rows_of(side), self.state.box.grid.spacing
+        first = min(math.ceil(self.bulk_from[side] / spacing), rows.stop - rows.start - 1)
+        return slice(rows.start + first, rows.stop)
+
+    def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
+        rows = self._bulk_rows(side)
+        return float(np.average(values[rows], weights=self.state.box.widths[rows]))
+
+    def _ions_per_millimolar(self) -> NDArray[np.float64]:
+        """Return the ions of a 1 mM solution in each row, (2 * stride,)."""
+        box = self.state.box
+        return np.asarray(box.volumes * box.columns * box.ions_per_volume, dtype=np.float64)
+
+    def _bulk_concentrations(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        per_millimolar = self._ions_per_millimolar()
+        rows = [self._bulk_rows(side) for side in range(2)]
+        return np.stack([counts[:, one].sum(axis=1) / per_millimolar[one].sum() for one in rows], axis=1)
+
+    def _maps(self, potential: NDArray[np.float64]) -> Maps | None:
+        if self.state.plane is None:
+            return None
+        by_column = self.state.counts.swapaxes(1, 2)
+        per_millimolar = self._along_x(self._ions_per_millimolar()) / self.state.box.columns
+        # Known in the middle of each voxel; told at its near end, as the other engines know it.
+        at_near_ends = (potential + np.roll(potential, 1, axis=1)) / 2.0
+        return Maps(
+            concentrations=(self._along_x(by_column) / per_millimolar).swapaxes(1, 2),
+            potential=self._along_x(at_near_ends.T).T,
+        )
+
+    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
+        chains = self.state.channels.chains
+        return tuple(
+            np.bincount(chains["state"][chains["channel_type"] == i], minlength=len(one.states))
+            for i, one in enumerate(self.scenario.channels)
+        )
+
+    def _check_ledger(self, ions: NDArray, charges: NDArray, drop: float, field_drop: float) -> None:
+        composition, exchanged = self.composition, self.state.reservoirs.exchanged.sum(axis=1)
+        expected = composition.counts_inside + composition.counts_outside + exchanged[:, 0] - exchanged[:, 1]
+        time = self.step * self.time_step
+        if np.any(ions.sum(axis=1) != expected) or np.any(self.state.counts < 0):
+            raise LedgerError(
+                f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
+                f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()}"
+            )
+        if not np.isnan(self.state.field.clamped_drop):
+            return
+        if charges.sum() != 0 or abs(drop - field_drop) > 1e-9 * (1.0 + abs(drop)):
+            raise LedgerError(
+                f"charge was lost or made by {time:g} ns: the box holds {charges.sum():g} e; counted charge puts "
+                f"{drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
+            )
