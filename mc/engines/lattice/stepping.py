@@ -170,7 +170,7 @@ class State(NamedTuple):
 
 @internal
 def diffuse(state, step):
-    """Share out the ions of every voxel by the chances of a step, along the normal, then along the membrane."""
+    """Share out the ions of every voxel along the normal by the chances of a step."""
     box, counts, scratch = state.box, state.counts, state.scratch
     key = make_step_key(state.keys.diffusion, step)
     for species in range(counts.shape[0]):
@@ -185,6 +185,12 @@ def diffuse(state, step):
                 )
                 for k in range(n):
                     counts[species, first + k, column] = scratch.other[k]
+
+
+@internal
+def diffuse_along(state, step):
+    """Share out the ions of every voxel along the membrane."""
+    box, counts, scratch = state.box, state.counts, state.scratch
     if box.columns > 1:
         key = make_step_key(state.keys.diffusion_along, step)
         for species in range(counts.shape[0]):
@@ -445,9 +451,11 @@ def advance(state, n_steps):
             is_free and state.amplifier.mode[0] != VOLTAGE,
         )
 
-        # All diffuse, whatever the step's length; those that cross are then on their new side.
+        # All diffuse, whatever the step's length. Those that cross are put on their new side while each row of voxels
+        # still has the ions that it had.
         diffuse(state, step)
         move_crossed(pores, counts, box.faces, box.n_voxels)
+        diffuse_along(state, step)
         exchange(state, step)
 
         # Known: that drop. Gates act, and what conducts in the next step follows from them.

@@ -1,0 +1,353 @@
+"""The lattice engine: its voxels, its parts, and what it keeps to the ion."""
+
+import copy
+
+import numba
+import numpy as np
+import pytest
+from scipy.linalg import expm
+from small_membrane import TABLES
+
+from mc import streams
+from mc.engines.lattice import crossing, diffusion, drift, sampling
+from mc.engines.lattice.engine import LatticeEngine
+from mc.errors import LedgerError
+from mc.scenario.schema import Scenario
+
+KEY = sampling.make_step_key(streams.stream_key(1, streams.VOXEL_DIFFUSION), 0)
+
+
+def make_tables(**geometry):
+    tables = copy.deepcopy(TABLES)
+    tables["simulation"]["engine"] = "lattice"
+    tables["geometry"].update(geometry)
+    return tables
+
+
+PLANE = {"dimensions": 2, "width": "40 nm", "depth": "50 nm"}
+
+
+def make_engine(seed=1, time_step=0.5, threads=1, clamped_potential=None, dimensions=1, **geometry):
+    tables = make_tables(**geometry)
+    if dimensions == 2:
+        del tables["geometry"]["area"]
+        tables["geometry"].update(PLANE)
+    return LatticeEngine(Scenario.model_validate(tables), seed, time_step, threads, clamped_potential)
+
+
+# --- voxels ---
+
+
+@pytest.mark.parametrize("spacing", ["0.8 nm", "0.77 nm", "3 nm", "11 nm", "500 nm"])
+def test_voxels_fill_the_box(spacing):
+    engine = make_engine(grid_spacing=spacing)
+    centres, widths, nodes = engine.cells_along_x()
+    assert widths[centres < 0.0].sum() == pytest.approx(8.0)
+    assert widths[centres > 4.0].sum() == pytest.approx(12.0)
+    assert np.all(widths > 0.0)
+    assert np.all(np.diff(centres) > 0.0)
+    assert nodes.size == centres.size
+    assert {0.0, 4.0} <= set(nodes)
+    box = engine.state.box
+    assert box.volumes.sum() * box.columns == pytest.approx(20.0 * 2000.0)
+
+
+def test_ions_start_uniform_on_their_own_sides():
+    """Counts to the ion on either side; every voxel within 5 standard deviations."""
+    engine = make_engine()
+    counts, box, composition = engine.state.counts, engine.state.box, engine.composition
+    ions = engine.observe().ions
+    np.testing.assert_array_equal(ions[:, 0], composition.counts_inside)
+    np.testing.assert_array_equal(ions[:, 1], composition.counts_outside)
+    widths = box.widths.reshape(2, -1)
+    shares = widths / widths.sum(axis=1, keepdims=True)
+    expected = ions[:, :, np.newaxis] * shares
+    found = counts[:, :, 0].reshape(expected.shape)
+    assert np.all(abs(found - expected) <= 5.0 * np.sqrt(expected * (1.0 - shares)) + 1.0)
+
+
+# --- diffusion ---
+
+
+def rate_matrix(widths, spacing, diffusion_coefficient):
+    """Return the rates of hopping from row to column."""
+    n = len(widths)
+    rates = np.zeros((n, n))
+    for i in range(n):
+        for j in (i - 1, i + 1):
+            if 0 <= j < n:
+                rates[i, j] = diffusion_coefficient / (spacing * widths[i])
+                rates[i, i] -= rates[i, j]
+    return rates
+
+
+def as_matrix(transitions, n):
+    """Return lists of conditional chances as the matrix of chances that they stand for."""
+    matrix = np.zeros((n, n))
+    for i in range(n):
+        left = 1.0
+        for m in range(transitions.first[i], transitions.first[i + 1]):
+            matrix[i, transitions.targets[m]] = left * transitions.chances[m]
+            left -= left * transitions.chances[m]
+        matrix[i, i] = left
+    return matrix
+
+
+@pytest.mark.parametrize("time_step", [1e-3, 0.3, 10.0, 1e4])
+def test_transitions_are_the_exact_solution_of_hopping(time_step):
+    widths = np.array([0.5, 1.0, 1.0, 1.0, 0.7])
+    rates = rate_matrix(widths, 1.0, 2.0)
+    transitions, shares = diffusion.make_row_transitions(widths, 1.0, 2.0, time_step)
+    matrix = as_matrix(transitions, 5)
+    np.testing.assert_allclose(matrix, expm(rates * time_step), atol=1e-12)
+    # A uniform density stays uniform, each pair of voxels in balance.
+    flow = widths[:, np.newaxis] * matrix
+    np.testing.assert_allclose(flow, flow.T, atol=1e-12)
+    # The mean over the step by Simpson's rule.
+    moments = np.linspace(0.0, time_step, 20_001)
+    if time_step < 100.0:
+        decay, left = np.linalg.eig(rates)
+        chances = [
+            (left @ np.diag(np.exp(decay * t)) @ np.linalg.inv(left))[:, 0].real for t in moments[::20]
+        ]
+        np.testing.assert_allclose(
+            shares, np.trapezoid(chances, moments[::20], axis=0) / time_step, atol=1e-4
+        )
+    else:
+        np.testing.assert_allclose(shares, widths[0] / widths.sum(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("time_step", [0.3, 10.0, 1e4])
+def test_transitions_around_a_ring_are_the_exact_solution(time_step):
+    n = 8
+    rates = 2.0 * (np.roll(np.eye(n), 1, axis=1) + np.roll(np.eye(n), -1, axis=1) - 2.0 * np.eye(n))
+    matrix = as_matrix(diffusion.make_ring_transitions(n, 1.0, 2.0, time_step), n)
+    np.testing.assert_allclose(matrix, expm(rates * time_step), atol=1e-12)
+
+
+@numba.njit
+def scatter_many(counts, transitions, key, n_trials):
+    total = np.zeros(counts.size)
+    squares = np.zeros(counts.size)
+    faults = 0
+    scattered = np.empty(counts.size, dtype=np.int64)
+    for trial in range(n_trials):
+        diffusion.scatter(counts, 0, transitions, key, trial, scattered)
+        faults += int(scattered.sum() != counts.sum()) + int(scattered.min() < 0)
+        total += scattered
+        squares += scattered.astype(np.float64) ** 2
+    return total / n_trials, squares / n_trials, faults
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 3, 0, 1], [10**6, 0, 0, 10**9, 5]])
+def test_scattered_counts_have_the_mean_and_the_variance_of_multinomials(counts):
+    """5 standard errors for each voxel, of 20,000 trials; no trial loses an ion."""
+    widths, counts = np.array([0.5, 1.0, 1.0, 1.0, 0.7]), np.array(counts)
+    transitions, _ = diffusion.make_row_transitions(widths, 1.0, 2.0, 0.4)
+    packed = diffusion.pack_transitions([transitions])
+    mean, square, faults = scatter_many(counts, packed, KEY, 20_000)
+    assert faults == 0
+    matrix = as_matrix(transitions, 5)
+    expected = counts @ matrix
+    variance = counts @ (matrix * (1.0 - matrix))
+    assert np.all(abs(mean - expected) <= 5.0 * np.sqrt(variance / 20_000) + 1e-9)
+    fourth = 3.0 + 1.0 / np.maximum(variance, 0.05)
+    spread = (square - mean**2) / variance - 1.0
+    assert np.all(abs(spread) < 5.0 * np.sqrt(fourth / 20_000) + 1e-4)
+
+
+# --- drift ---
+
+
+@pytest.mark.parametrize("u", [-3.0, -0.1, -1e-8, 0.0, 1e-8, 0.1, 3.0])
+def test_goldmans_factor(u):
+    expected = 1.0 if u == 0.0 else u / -np.expm1(-u)
+    assert drift.goldman_factor(u) == pytest.approx(expected, rel=1e-12)
+    assert drift.goldman_factor(u) - drift.goldman_factor(-u) == pytest.approx(u, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("u", [1e-4, 0.2, 1.0, 4.0])
+def test_drift_undoes_diffusion_exactly_in_a_boltzmann_distribution(u):
+    """For any slope of the potential; with half of the slope it would not."""
+    here, there = 2.0, 2.0 * np.exp(u)
+    assert drift.mean_hops(u, here, there, 1.0) == pytest.approx(there - here, rel=1e-9)
+    assert drift.mean_hops(u / 2, here, there, 1.0) < 0.9 * (there - here)
+
+
+@numba.njit
+def drift_many(counts, slopes, volumes, exchange, is_ring, key, n_trials):
+    total = np.zeros(counts.size)
+    faults = 0
+    left, moved = np.empty_like(counts), np.empty_like(counts)
+    for trial in range(n_trials):
+        row = counts.copy()
+        drift.drift_row(row, slopes, volumes, exchange, is_ring, key, trial, left, moved)
+        faults += int(row.sum() != counts.sum()) + int(row.min() < 0)
+        total += row
+    return total / n_trials, faults
+
+
+@pytest.mark.parametrize("is_ring", [False, True])
+def test_drift_moves_its_mean(is_ring):
+    """Rounded at random: a hop's standard deviation is 1/2 at most; 5 standard errors of 20,000 trials."""
+    counts, slopes = np.array([1000, 40, 3, 0, 500]), np.array([0.3, -0.2, 0.05, -0.4, 0.1])
+    volumes = np.array([500.0, 1000.0, 1000.0, 1000.0, 700.0])
+    mean, faults = drift_many(counts, slopes, volumes, 30.0, is_ring, KEY, 20_000)
+    assert faults == 0
+    expected = counts.astype(float)
+    for i in range(5 if is_ring else 4):
+        source, target = (i, (i + 1) % 5) if slopes[i] > 0 else ((i + 1) % 5, i)
+        hops = drift.mean_hops(
+            abs(slopes[i]), counts[source] / volumes[source], counts[target] / volumes[target], 30.0
+        )
+        hops = min(hops, counts[source])
+        expected[source] -= hops
+        expected[target] += hops
+    assert np.all(abs(mean - expected) < 5.0 / np.sqrt(20_000))
+
+
+def test_a_field_beyond_all_measure_makes_no_count_negative():
+    counts, volumes = np.array([5, 7, 0, 2, 1]), np.full(5, 100.0)
+    mean, faults = drift_many(
+        counts, np.array([50.0, -50.0, 50.0, -50.0, 50.0]), volumes, 1e6, True, KEY, 100
+    )
+    assert faults == 0
+    assert mean.sum() == pytest.approx(15)
+
+
+# --- the engine ---
+
+
+def test_nearest_ions_are_taken_first():
+    row = np.array([2, 0, 5, 4])
+    numba.njit(lambda n, row: crossing.take_nearest(n, row))(4, row)
+    assert row.tolist() == [0, 0, 3, 4]
+
+
+def trajectory(engine):
+    """Return everything that a run decides, up to now."""
+    state = engine.state
+    return (
+        state.counts.copy(),
+        state.pores.crossings.copy(),
+        state.channels.chains["state"].copy(),
+        state.pumps.cycles.copy(),
+        state.field.look_potential.copy(),
+    )
+
+
+def assert_same(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_the_same_seed_gives_the_same_bits_however_the_steps_are_split_and_on_any_number_of_threads(
+    dimensions,
+):
+    one, two = make_engine(dimensions=dimensions), make_engine(dimensions=dimensions, threads=2)
+    one.advance(60)
+    for n in (1, 9, 0, 50):
+        two.advance(n)
+        two.observe()
+    assert_same(trajectory(one), trajectory(two))
+    other = make_engine(seed=2, dimensions=dimensions)
+    other.advance(60)
+    assert not np.array_equal(trajectory(one)[0], trajectory(other)[0])
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("boundary", ["closed", "bath"])
+@pytest.mark.parametrize("time_step", [0.03, 0.5, 50.0])
+def test_ions_and_charge_are_kept(dimensions, boundary, time_step):
+    engine = make_engine(time_step=time_step, dimensions=dimensions, boundary=boundary)
+    start = engine.observe().ions.sum(axis=1)
+    for _ in range(20):
+        engine.advance(10)
+        now = engine.observe()
+        gained = now.exchanged.sum(axis=1)
+        np.testing.assert_array_equal(now.ions.sum(axis=1), start + gained[:, 0] - gained[:, 1])
+        assert now.total_charge == 0.0
+        assert engine.state.counts.min() >= 0
+        assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, rel=1e-9, abs=1e-9)
+    crossed = now.crossings[:, :, 0] - now.crossings[:, :, 1]
+    assert now.crossings.sum() > 0
+    assert now.pump_cycles.sum() > 0
+    if boundary == "closed":
+        moved = engine.state.pumps.stoichiometry[0, :, 0] - engine.state.pumps.stoichiometry[0, :, 1]
+        pumped = moved * (now.pump_cycles[0, 0] - now.pump_cycles[0, 1])
+        lost = engine.composition.counts_inside - now.ions[:, 0]
+        np.testing.assert_array_equal(lost, crossed.sum(axis=0) + pumped)
+    else:
+        assert now.exchanged.sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda state: state.counts.__setitem__((0, 0, 0), state.counts[0, 0, 0] + 1), "lost or made"),
+        (lambda state: state.counts.__setitem__((0, 0, 0), -1), "lost or made"),
+        (lambda state: state.field.look_potential.__setitem__(0, 1.0), "charge was lost or made"),
+        (lambda state: state.reservoirs.end_charges.__setitem__((0, 0), 1), "charge was lost or made"),
+    ],
+)
+def test_the_ledger_notices_what_is_missing(harm, message):
+    engine = make_engine()
+    engine.advance(5)
+    harm(engine.state)
+    with pytest.raises(LedgerError, match=message):
+        engine.observe()
+
+
+def test_a_species_that_is_missing_inside_comes_in_and_is_counted():
+    """Calcium outside alone: whatever the step, none is inside before it has crossed."""
+    tables = make_tables()
+    tables["channels"].append({"name": "Ca", "count": 50, "permeability": {"Ca": "0.5 nm^3/ns"}})
+    engine = LatticeEngine(Scenario.model_validate(tables), 1, 2.0, 1)
+    calcium = engine.composition.names.index("Ca")
+    assert engine.observe().ions[calcium, 0] == 0
+    engine.advance(200)
+    now = engine.observe()
+    crossed = now.crossings[:, calcium].sum(axis=0)
+    assert now.ions[calcium, 0] == crossed[1] - crossed[0] > 0
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_clamped_slab_keeps_its_drop(dimensions):
+    engine = make_engine(clamped_potential=-60.0, dimensions=dimensions)
+    engine.advance(50)
+    now = engine.observe()
+    assert now.field_potential_drop == -60.0
+    assert now.membrane_potential == pytest.approx(-60.0)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_voltage_clamp_moves_charge_until_the_drop_is_the_command(dimensions):
+    tables = make_tables()
+    if dimensions == 2:
+        del tables["geometry"]["area"]
+        tables["geometry"].update(PLANE)
+    tables["protocol"] = {"voltage": [{"start": "10 ns", "stop": "60 ns", "potential": "-50 mV"}]}
+    engine = LatticeEngine(Scenario.model_validate(tables), 1, 0.5, 1)
+    elementary = 1.0 / engine.state.box.grid.membrane_capacitance
+    made = 0
+    while made < 110:
+        made += engine.advance(110 - made)
+    now = engine.observe()
+    assert now.command_potential == -50.0
+    assert abs(now.charge_separation_potential + 50.0) <= 0.5 * elementary * (1.0 + 1e-9)
+    assert now.injected_charge != 0
+    assert np.isnan(make_engine().observe().command_potential)
+
+
+def test_events_are_the_transitions_of_gates_and_are_drained_once():
+    engine = make_engine()
+    before = engine.state.channels.chains["state"].copy()
+    engine.advance(40)
+    events = engine.drain_events()["gating"]
+    assert events["channel"].size > 0
+    changed = before.copy()
+    for channel, after in zip(events["channel"], events["to_state"], strict=True):
+        changed[channel] = after
+    np.testing.assert_array_equal(changed, engine.state.channels.chains["state"])
+    assert engine.drain_events()["gating"]["channel"].size == 0

@@ -1,0 +1,128 @@
+"""Binomial and Poisson numbers: exact at any size, never out of range, a function of key, entity and draw."""
+
+from math import lgamma, log, pi
+
+import numba
+import numpy as np
+import pytest
+from scipy import stats
+
+from mc import streams
+from mc.engines.lattice import sampling
+
+N_DRAWS = 200_000
+FALSE_ALARM = 1e-7
+"""Of each test by chance."""
+
+BINOMIALS = [
+    (1, 0.3),
+    (7, 0.5),
+    (40, 0.1),
+    (40, 0.9),
+    (21, 0.5),
+    (1000, 0.0099),
+    (1000, 0.0101),
+    (1000, 0.7),
+    (10**6, 5e-6),
+    (10**6, 0.3),
+    (10**9, 3e-8),
+    (10**9, 0.25),
+    (4 * 10**11, 0.6),
+]
+"""Numbers and chances: by inversion, by rejection, at the seam between them, and both with the complement."""
+
+MEANS = [0.02, 3.0, 9.99, 10.01, 250.0, 1e6, 1e9]
+
+
+@numba.njit
+def draw_binomials(n, probability, key, n_draws):
+    counts = np.empty(n_draws, dtype=np.int64)
+    for entity in range(n_draws):
+        counts[entity], _ = sampling.binomial(n, probability, key, entity, 0)
+    return counts
+
+
+@numba.njit
+def draw_poissons(mean, key, n_draws):
+    counts = np.empty(n_draws, dtype=np.int64)
+    for entity in range(n_draws):
+        counts[entity], _ = sampling.poisson(mean, key, entity, 0)
+    return counts
+
+
+@pytest.fixture
+def key():
+    return sampling.make_step_key(streams.stream_key(1, streams.VOXEL_DIFFUSION), 3)
+
+
+def chance_of_worse(counts, law):
+    """Return the chance of a larger chi-square, in up to 50 bins of about the same expectation."""
+    edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 51)[1:-1]))
+    expected = np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]])) * counts.size
+    observed = np.bincount(np.searchsorted(edges, counts, side="left"), minlength=expected.size)
+    # A last bin beyond all chance, of a law that ends at its edge, has nothing to expect.
+    is_possible = expected > 5.0
+    assert observed[~is_possible].sum() <= 5.0 * np.count_nonzero(~is_possible) + 20
+    surplus = (observed - expected)[is_possible]
+    return stats.chi2.sf((surplus**2 / expected[is_possible]).sum(), is_possible.sum() - 1)
+
+
+@pytest.mark.parametrize(("n", "probability"), BINOMIALS)
+def test_binomial_numbers_have_their_distribution(key, n, probability):
+    counts = draw_binomials(n, probability, key, N_DRAWS)
+    law = stats.binom(n, probability)
+    assert 0 <= counts.min() <= counts.max() <= n
+    assert chance_of_worse(counts, law) > FALSE_ALARM
+    # Mean and variance, 5 standard errors each.
+    assert abs(counts.mean() - law.mean()) < 5.0 * law.std() / np.sqrt(N_DRAWS)
+    kurtosis = float(law.stats(moments="k"))
+    assert abs(counts.var() / law.var() - 1.0) < 5.0 * np.sqrt((2.0 + kurtosis) / N_DRAWS)
+
+
+@pytest.mark.parametrize("mean", MEANS)
+def test_poisson_numbers_have_their_distribution(key, mean):
+    counts = draw_poissons(mean, key, N_DRAWS)
+    assert chance_of_worse(counts, stats.poisson(mean)) > FALSE_ALARM
+    assert abs(counts.mean() - mean) < 5.0 * np.sqrt(mean / N_DRAWS)
+    assert abs(counts.var() / mean - 1.0) < 5.0 * np.sqrt((2.0 + 1.0 / mean) / N_DRAWS)
+
+
+@pytest.mark.parametrize(("n", "probability"), BINOMIALS)
+def test_a_shift_by_a_thirtieth_of_a_deviation_would_be_noticed(key, n, probability):
+    """Another chance, by as much as 15 standard errors of the mean."""
+    shift = np.sqrt(probability * (1.0 - probability) / n) / 30.0
+    counts = draw_binomials(n, probability, key, N_DRAWS)
+    assert chance_of_worse(counts, stats.binom(n, probability + shift)) < FALSE_ALARM
+
+
+@pytest.mark.parametrize("n", [100, 10**6])
+def test_a_normal_number_rounded_would_be_noticed(n):
+    """A binomial of variance 16 is skewed: a normal approximation is not good enough there, nor does it pass."""
+    probability = 16.5 / n
+    numbers = np.random.default_rng(1).normal(n * probability, np.sqrt(16.5), N_DRAWS)
+    counts = np.clip(np.rint(numbers), 0, n).astype(np.int64)
+    assert chance_of_worse(counts, stats.binom(n, probability)) < FALSE_ALARM
+
+
+def test_events_of_one_in_a_billion_happen_as_often_as_they_should(key):
+    """A chance below the resolution of a 32-bit word: 1e9 rows of one ion would take long; 1e6 rows of 1000 do."""
+    counts = draw_binomials(1000, 1e-7, key, 10**6)
+    assert abs(counts.sum() - 100) < 5.0 * 10.0
+    assert draw_binomials(1000, 0.0, key, 1000).sum() == 0
+    assert np.all(draw_binomials(1000, 1.0, key, 1000) == 1000)
+    assert draw_binomials(0, 0.5, key, 1000).sum() == 0
+
+
+def test_numbers_follow_from_key_entity_and_draw_alone(key):
+    again = draw_binomials(10**6, 0.3, key, 100)
+    assert np.array_equal(again, draw_binomials(10**6, 0.3, key, 100))
+    other = sampling.make_step_key(streams.stream_key(1, streams.VOXEL_DIFFUSION), 4)
+    assert not np.array_equal(again, draw_binomials(10**6, 0.3, other, 100))
+    beyond = sampling.make_step_key(streams.stream_key(1, streams.VOXEL_DIFFUSION), 3 + 2**32)
+    assert not np.array_equal(again, draw_binomials(10**6, 0.3, beyond, 100))
+
+
+@pytest.mark.parametrize("k", [0, 1, 5, 9, 10, 11, 100, 10**6])
+def test_stirlings_correction_gives_the_logarithm_of_a_factorial(k):
+    stirling = (k + 0.5) * log(k + 1.0) - (k + 1.0) + 0.5 * log(2.0 * pi)
+    assert stirling + sampling.stirling_correction(k) == pytest.approx(lgamma(k + 1.0), rel=1e-10, abs=1e-10)
