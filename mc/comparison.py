@@ -8,6 +8,7 @@ import numpy as np
 
 from mc.analysis.channels import total_permeability
 from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
+from mc.analysis.phases import Phase, find_phases
 from mc.analysis.potential import Window, charging_time, find_window, ghk_series, reversal_potentials
 from mc.analysis.statistics import Estimate, block_average, standard_score, variance_estimate
 from mc.recording.recording import Recording
@@ -137,6 +138,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         },
         "charge_separation_standard_deviation_mV": comparison.charge_standard_deviation,
         "capacitance_noise_mV": comparison.capacitance_noise,
+        "phases": [_plain_phase(phase) for phase in find_phases(recording)],
         "reversal_potential_mV": reversal_potentials(recording, window.records),
         "permeability_nm3_per_ns": dict(zip(recording.species_names, map(float, permeability), strict=True)),
         "ions": {
@@ -161,6 +163,18 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         "ion_steps_per_second": recording.n_ions * last_step / recording.wall_seconds
         if recording.wall_seconds > 0
         else None,
+    }
+
+
+def _plain_phase(phase: Phase) -> dict[str, Any]:
+    return {
+        "from_ns": phase.start,
+        "to_ns": phase.stop,
+        "what": phase.label,
+        "membrane_potential_mV": _plain_estimate(phase.membrane_potential),
+        "ghk_potential_mV": phase.ghk_potential if np.isfinite(phase.ghk_potential) else None,
+        "channel_current_pA": phase.channel_current,
+        "injected_current_pA": phase.injected_current,
     }
 
 

@@ -18,7 +18,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
-    console.print(_potential_table(summary))
+    console.print(_phase_table(summary) if len(summary["phases"]) > 1 else _potential_table(summary))
     console.print(_species_table(summary))
     for line in _remarks(summary):
         console.print(line, soft_wrap=True, markup=False)
@@ -26,7 +26,9 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 def find_doubts(summary: dict[str, Any]) -> list[str]:
     """Return what limits the worth of a run's averages, one sentence each."""
-    doubts = []
+    doubts: list[str] = []
+    if len(summary["phases"]) > 1:
+        return doubts
     if not summary["long_enough"]:
         lasted = summary["averaged_to_ns"] - summary["averaged_from_ns"]
         doubts.append(
@@ -74,6 +76,30 @@ def _potential_table(summary: dict[str, Any]) -> Table:
     return table
 
 
+def _phase_table(summary: dict[str, Any]) -> Table:
+    """Return what the membrane did in each phase of a protocol: one mean over all of them would mean nothing."""
+    table = Table(
+        title=escape(summary["title"]) or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
+    )
+    for heading in ("from", "to"):
+        table.add_column(heading, justify="right")
+    table.add_column("protocol; means over the second half")
+    for heading in ("membrane potential mV", "GHK mV", "channels pA outward", "injected pA"):
+        table.add_column(heading, justify="right")
+    for phase in summary["phases"]:
+        potential, ghk = phase["membrane_potential_mV"], phase["ghk_potential_mV"]
+        table.add_row(
+            show_time(phase["from_ns"]),
+            show_time(phase["to_ns"]),
+            escape(phase["what"]),
+            f"{potential['mean']:.2f} ± {potential['standard_error']:.2f}",
+            "-" if ghk is None else f"{ghk:.2f}",
+            f"{phase['channel_current_pA']:.3g}",
+            f"{phase['injected_current_pA']:.3g}",
+        )
+    return table
+
+
 def _species_table(summary: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("ion")
@@ -105,6 +131,12 @@ def _species_table(summary: dict[str, Any]) -> Table:
     return table
 
 
+def _show_pace(summary: dict[str, Any]) -> str:
+    if summary["engine"] == "brownian":
+        return f"{summary['ion_steps_per_second'] / 1e6:.0f} million ion-steps/s"
+    return f"{summary['steps'] / summary['wall_seconds']:.0f} steps/s, whatever the number of ions"
+
+
 def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks = []
     for name, cycles in summary["pump_cycles"].items():
@@ -119,7 +151,7 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     remarks.append(
         f"{summary['ions']['total']:,} ions, {summary['steps']:,} steps of {show_time(summary['time_step_ns'])} in "
         f"{summary['wall_seconds']:.1f} s"
-        + (f" ({pace / 1e6:.0f} million ion-steps/s)" if pace else "")
+        + (f" ({_show_pace(summary)})" if pace else "")
         + f", seed {summary['seed']}, engine {summary['engine']}"
     )
     return remarks

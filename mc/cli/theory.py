@@ -12,8 +12,6 @@ from mc import constants
 
 KNOWN_VALENCES = {"K": 1, "Na": 1, "Cl": -1, "Ca": 2}
 
-PICOAMPERES_PER_ELEMENTARY_CHARGE_PER_NANOSECOND = constants.ELEMENTARY_CHARGE_COULOMB * 1e9 * 1e12
-
 
 class Quantity(click.ParamType):
     """A quantity with its unit, converted to the internal unit of its dimension."""
@@ -271,7 +269,7 @@ def flux(
 
     fluxes = theory.ghk_flux(permeability, inside, outside, valences, potential, temperature)
     currents = {
-        name: valences[name] * float(net) * PICOAMPERES_PER_ELEMENTARY_CHARGE_PER_NANOSECOND
+        name: valences[name] * float(net) * constants.PICOAMPERES_PER_CHARGE_PER_NANOSECOND
         for name, net in fluxes.net.items()
     }
     if as_json:
