@@ -164,6 +164,21 @@ def clamp_windows(recording: Recording, settling_time: float = 0.0) -> list[Wind
     return windows
 
 
+def ramp_windows(recording: Recording, n_windows: int) -> list[Window]:
+    """Return the ramps of the command, each cut into `n_windows` windows; potentials as in `clamp_windows`."""
+    time, command = recording.time, recording["command_potential"]
+    # Of a ramp every step of the command is the same; the last digits of a sum of steps are not.
+    steps = np.round(np.diff(command), 9)
+    windows = []
+    for first, last in held_spans(np.where(steps == 0.0, np.nan, steps)):
+        edges = np.linspace(first, last + 1, n_windows + 1).astype(int)
+        for begin, end in pairwise(edges):
+            if end - begin >= 2:
+                potential = float(recording["membrane_potential"][begin : end + 1].mean())
+                windows.append(Window(float(time[begin]), float(time[end]), potential))
+    return windows
+
+
 def held_spans(command: ArrayLike) -> list[tuple[int, int]]:
     """Return the first and the last record of each stretch of one and the same command (records,) in mV.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mc.analysis.currents import CountedCharge
+from mc.analysis.currents import CountedCharge, held_spans
 from mc.analysis.statistics import block_average, least_squares, variance_estimate
 from mc.constants import PICOAMPERES_PER_CHARGE_PER_NANOSECOND
 
@@ -51,6 +52,25 @@ class MeanVariance(NamedTuple):
     def open_probability(self) -> np.ndarray:
         """(points,)."""
         return self.mean / (self.unit_current * self.n_channels)
+
+
+def repeated_steps(time: ArrayLike, command: ArrayLike) -> tuple[np.ndarray, float]:
+    """Return when the step of a clamp that is repeated most often begins, (sweeps,) in ns, and how long it lasts, ns.
+
+    time in ns and command in mV are (records,). Steps are the same where they lead from the same potential to the
+    same, and last as long. A step begins at the last record of the potential before.
+    """
+    time, command = np.asarray(time, dtype=float), np.asarray(command, dtype=float)
+    spans = held_spans(command)
+    starts: dict[tuple[float, float, int], list[int]] = {}
+    for (_, before), (first, last) in pairwise(spans):
+        if first == before + 1:
+            starts.setdefault((command[before], command[first], last - before), []).append(before)
+    if not starts:
+        return np.empty(0), 0.0
+    # Of equally frequent ones the longest.
+    (_, _, length), chosen = max(starts.items(), key=lambda item: (len(item[1]), item[0][2]))
+    return time[chosen], float(time[chosen[0] + length] - time[chosen[0]])
 
 
 def cut_sweeps(

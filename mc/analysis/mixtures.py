@@ -182,7 +182,8 @@ def fit_gaussians(samples: ArrayLike, n_levels: int = 2) -> GaussianMixture:
     means, deviations = fit.parameters[order, 0], np.exp(fit.parameters[order, 1])
     if deviations.min() < 1e-3 * samples.std():
         raise ValueError(
-            f"a level shrank to the single value {means[np.argmin(deviations)]:g}: filter the samples first"
+            f"a level shrank to the single value {means[np.argmin(deviations)]:g}: filter the samples, or add noise "
+            "where a shut channel has none"
         )
     own = np.abs(samples - means[:, None])
     noise = samples - means[np.argmin(own / deviations[:, None], axis=0)]

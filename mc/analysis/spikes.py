@@ -16,7 +16,8 @@ LEAST_PEAK = -20.0
 THRESHOLD_FRACTION = 0.05
 """Of the steepest rise of a spike: its threshold is where it begins to rise faster."""
 SMOOTHING_PER_WIDTH = 0.5
-"""Length of the smoothing over the width of the spikes: it takes 0.2 % off the peak of a Gaussian one."""
+"""Length of the smoothing over the width of the spikes. It takes 0.2 % off the peak of a Gaussian one; half of it
+would leave so much noise in the slope that the threshold is found late and the rise too steep."""
 
 _SMOOTHING_DEGREE = 3
 
@@ -102,11 +103,11 @@ def find_spikes(
     """Return the spikes of a potential (samples,) in mV at evenly spaced times (samples,) in ns.
 
     Everything is measured on the `smooth` trace, smoothed over `smoothing_time` in ns: zero leaves it as it is,
-    without it half the width of the spikes is taken. A spike is a maximum of at least `least_peak` that stands out by
-    `least_amplitude`. Its threshold is the last moment before its steepest rise at which the slope was below
-    `threshold_slope` in mV/ns, by default 5 % of that rise: a fixed slope, as 20 mV/ms in life, would not suit rates
-    that are accelerated. A spike whose threshold is not in the trace is left out. The trough of a noisy trace lies
-    deeper than that of the mean, by about twice what is left of the noise.
+    without it half the width of the spikes is taken. A spike is a maximum of at least `least_peak` that
+    stands out by `least_amplitude`. Its threshold is the last moment before its steepest rise at which the slope was
+    below `threshold_slope` in mV/ns, by default 5 % of that rise: a fixed slope, as 20 mV/ms in life, would not suit
+    rates that are accelerated. A spike whose threshold is not in the trace is left out. The trough of a noisy trace
+    lies deeper than that of the mean, by about twice what is left of the noise.
     """
     smoothed = smooth(time, potential, smoothing_time, least_amplitude, least_peak)
     peaks = _peaks(smoothed.potential, least_amplitude, least_peak)
@@ -138,12 +139,15 @@ def smooth(
 ) -> SmoothTrace:
     """Return the trace, and its slope, as local cubics through `smoothing_time` ns about each sample.
 
-    Savitzky & Golay (1964), Anal. Chem. 36:1627. Without `smoothing_time` it is half the median width of the maxima
-    that the raw trace has of at least `least_peak` and `least_amplitude`, and none if it has no such maximum.
-    ValueError for uneven times, or a smoothing longer than the trace.
+    Savitzky & Golay (1964), Anal. Chem. 36:1627. Without `smoothing_time` it is half the median width of the
+    maxima of at least `least_peak` and `least_amplitude` in the raw trace, and none if it has no such maximum. A last
+    sample that comes early, as at the end of a run, is left out. ValueError for times that are uneven otherwise, or a
+    smoothing longer than the trace.
     """
     time, potential = np.asarray(time, dtype=float), np.asarray(potential, dtype=float)
-    interval = (time[-1] - time[0]) / (len(time) - 1)
+    interval = time[1] - time[0]
+    if time[-1] - time[-2] < interval * (1 - 1e-6):
+        time, potential = time[:-1], potential[:-1]
     if not np.allclose(np.diff(time), interval, rtol=1e-6):
         raise ValueError("spikes are measured in evenly spaced samples")
     if smoothing_time is None:
@@ -189,7 +193,7 @@ def _measure(
     samples = np.arange(len(trace.time))
 
     def at(place: float, values: np.ndarray) -> float:
-        return float(np.interp(place, samples, values))
+        return float(np.interp(place, samples, values)) if np.isfinite(place) else np.nan
 
     threshold_potential = at(threshold, trace.potential)
     summit = peak + _vertex(trace.potential[peak - 1 : peak + 2])
@@ -197,12 +201,10 @@ def _measure(
     peak_potential = float(top + 0.25 * (right - left) * (summit - peak))
     half = (threshold_potential + peak_potential) / 2.0
 
-    above = np.flatnonzero(trace.potential[: peak + 1] < half)[-1]
-    half_rise = above + _share(trace.potential, int(above), half)
     last = int(min(following, len(samples) - 1))
-    below = peak + np.flatnonzero(trace.potential[peak : last + 1] < half)
-    half_fall = below[0] - 1 + _share(trace.potential, int(below[0]) - 1, half) if len(below) else np.nan
     trough = peak + int(np.argmin(trace.potential[peak : last + 1]))
+    half_rise = _crossing(trace.potential, int(threshold), peak, half)
+    half_fall = _crossing(trace.potential, peak, trough, half)
     # At the very end of the trace the potential may fall on.
     has_trough = trough < len(samples) - 1
     fall = peak + int(np.argmin(trace.slope[peak : last + 1]))
@@ -212,7 +214,7 @@ def _measure(
         at(summit, trace.time),
         peak_potential,
         at(half_rise, trace.time),
-        at(half_fall, trace.time) if len(below) else np.nan,
+        at(half_fall, trace.time),
         float(trace.slope[steepest]),
         float(trace.time[steepest]),
         float(trace.slope[fall]),
@@ -220,6 +222,20 @@ def _measure(
         float(trace.time[trough]) if has_trough else np.nan,
         float(trace.potential[trough]) if has_trough else np.nan,
     )
+
+
+def _crossing(potential: np.ndarray, first: int, last: int, level: float) -> float:
+    """Return where between two samples the potential crosses a level, not a number if it does not.
+
+    Where noise makes it cross several times, half-way between the first and the last of them: either alone would lie
+    too near to an end.
+    """
+    is_above = potential[first : last + 1] >= level
+    crossings = first + np.flatnonzero(is_above[1:] != is_above[:-1])
+    if len(crossings) == 0:
+        return np.nan
+    ends = [i + _share(potential, int(i), level) for i in crossings[[0, -1]]]
+    return float(np.mean(ends))
 
 
 def _share(values: np.ndarray, i: int, level: float) -> float:

@@ -8,11 +8,25 @@ from pathlib import Path
 from mc.comparison import compare_potential
 from mc.errors import RecordingError
 from mc.figures.distributions import figure_of_concentrations, figure_of_kymographs, figure_of_potential
+from mc.figures.electrophysiology import (
+    figure_of_current_voltage,
+    figure_of_mean_variance,
+    figure_of_single_channels,
+    figure_of_spikes,
+)
 from mc.figures.maps import figure_of_ions, figure_of_maps, has_two_dimensions
 from mc.figures.traces import figure_of_traces
 from mc.recording.recording import Recording
 
 FORMATS = ("png", "pdf", "svg")
+
+ELECTROPHYSIOLOGY = {
+    "single_channels": figure_of_single_channels,
+    "current_voltage": figure_of_current_voltage,
+    "mean_variance": figure_of_mean_variance,
+    "spikes": figure_of_spikes,
+}
+"""Figures that are drawn of the runs that hold what they show."""
 
 
 def make_figures(
@@ -25,9 +39,10 @@ def make_figures(
     """Write all figures of `recording` to `folder` and return their paths.
 
     membrane_potential, kymographs, concentration_profiles and potential_profile, and of a run in two dimensions
-    maps and ions; a run that ended before its first profile has the first, and ions, alone. `equilibration_time`
-    in ns is left out of the averages; without it the data decide (`analysis.potential.find_window`). Raises
-    RecordingError for a run too short to average, or a folder that cannot be written.
+    maps and ions; a run that ended before its first profile has the first, and ions, alone. Of runs that hold what
+    they show: single_channels, current_voltage, mean_variance and spikes. `equilibration_time` in ns is left out of
+    the averages; without it the data decide (`analysis.potential.find_window`). Raises RecordingError for a run too
+    short to average, or a folder that cannot be written.
     """
     if file_format not in FORMATS:
         raise ValueError(f"figures are written as {', '.join(FORMATS)}, not as {file_format!r}")
@@ -43,6 +58,10 @@ def make_figures(
             figures["maps"] = figure_of_maps(recording)
         if len(recording.positions.time):
             figures["ions"] = figure_of_ions(recording)
+    for name, draw in ELECTROPHYSIOLOGY.items():
+        figure = draw(recording)
+        if figure is not None:
+            figures[name] = figure
     folder = Path(folder)
     paths = []
     try:

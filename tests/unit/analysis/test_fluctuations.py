@@ -120,6 +120,34 @@ def test_sweeps_are_cut_at_their_events():
         fluctuations.cut_sweeps(time, charge, [365.0], 60.0)
 
 
+def test_the_step_that_is_repeated_most_often_is_found():
+    nan = np.nan
+    command = [
+        nan,
+        nan,
+        -80.0,
+        -80.0,
+        0.0,
+        0.0,
+        0.0,
+        -80.0,
+        -80.0,
+        0.0,
+        0.0,
+        0.0,
+        -80.0,
+        -80.0,
+        20.0,
+        20.0,
+        20.0,
+    ]
+    starts, duration = fluctuations.repeated_steps(10.0 * np.arange(17), command)
+    np.testing.assert_array_equal(starts, [30.0, 80.0])
+    assert duration == 30.0
+    starts, duration = fluctuations.repeated_steps(10.0 * np.arange(4), [nan, 5.0, 5.0, nan])
+    assert (len(starts), duration) == (0, 0.0)
+
+
 def test_counted_charges_add_their_own_variance():
     """Channels that let through Poisson numbers of ions: without the counting variance their current looks larger."""
     generator = np.random.default_rng(4)

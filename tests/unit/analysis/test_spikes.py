@@ -51,10 +51,10 @@ def test_a_gaussian_spike_has_its_closed_form(smoothing_time, accuracy):
     assert found.smoothing_time == pytest.approx(smoothing_time, abs=0.5)
 
 
-def test_smoothing_over_half_the_width_takes_little_off_the_peak():
-    found = spikes.find_spikes(TIME, trace())
-    # Half the width half-way down to the trough before.
+def test_smoothing_over_a_part_of_the_width_takes_little_off_the_peak():
+    # The width half-way down to the trough before.
     width = 2 * WIDTH * np.sqrt(2 * np.log(HEIGHT / (HEIGHT - (HEIGHT + DEPTH) / 2)))
+    found = spikes.find_spikes(TIME, trace())
     assert found.smoothing_time == pytest.approx(width / 2, abs=1.0)
     h = found.smoothing_time / 2
     # Of a local cubic over h on either side: h^4 times the fourth derivative, over 280.
@@ -65,7 +65,7 @@ def test_smoothing_over_half_the_width_takes_little_off_the_peak():
 
 
 def test_noise_of_a_small_patch_does_little_to_the_measures():
-    """White noise of 5 mV, 40 spikes. A local cubic through 47 samples leaves sqrt(9/4/47) = 0.22 of it, 1.1 mV.
+    """White noise of 5 mV, 40 spikes. A local cubic through 49 samples leaves sqrt(9/4/49) = 0.21 of it, 1.1 mV.
 
     A maximum or a minimum of noise is biased by about as much: potentials lie within twice that of the noiseless
     ones on average, the lowest of many within four times, and times within what it makes of the slopes.
@@ -125,6 +125,15 @@ def test_latencies_are_those_of_the_first_spike_after_each_onset():
     answers = spikes.latencies(found, [0.0, 400.0, 600.0, 700.0, 2400.0])
     start = found.threshold_time
     np.testing.assert_allclose(answers, [np.nan, start[0] - 400.0, np.nan, start[1] - 700.0, np.nan])
+
+
+def test_an_early_last_sample_is_left_out():
+    time = np.append(TIME, TIME[-1] + 0.1)
+    found = spikes.find_spikes(time, np.append(trace(), -70.0), smoothing_time=0.0)
+    np.testing.assert_array_equal(
+        found.peak_time, spikes.find_spikes(TIME, trace(), smoothing_time=0.0).peak_time
+    )
+    assert len(spikes.smooth(time, np.append(trace(), -70.0)).time) == len(TIME)
 
 
 def test_traces_that_cannot_be_measured_are_refused():
