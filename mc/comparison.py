@@ -8,7 +8,7 @@ import numpy as np
 
 from mc.analysis.channels import total_permeability
 from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
-from mc.analysis.phases import Phase, find_phases
+from mc.analysis.phases import Phase, find_phases, has_protocol
 from mc.analysis.potential import Window, charging_time, find_window, ghk_series, reversal_potentials
 from mc.analysis.statistics import Estimate, block_average, standard_score, variance_estimate
 from mc.recording.recording import Recording
@@ -44,6 +44,8 @@ class PotentialComparison(NamedTuple):
     """sqrt(kT/C) of the patch."""
     charging_time: float
     """ns, C/g at the mean potential."""
+    is_free: bool
+    """Whether no protocol had a hand in it; else there is no verdict over the whole of a run."""
 
     @property
     def is_long_enough(self) -> bool:
@@ -53,8 +55,8 @@ class PotentialComparison(NamedTuple):
 
     @property
     def difference_in_standard_errors(self) -> float | None:
-        """The difference from GHK, pumps counted, in units of its standard error; None where that is unknown."""
-        if self.difference_with_pump is None or not self.is_long_enough:
+        """The difference from GHK, pumps counted, in units of its standard error; None where there is no verdict."""
+        if self.difference_with_pump is None or not self.is_long_enough or not self.is_free:
             return None
         return float(
             standard_score(self.difference_with_pump.mean, 0.0, self.difference_with_pump.standard_error)
@@ -96,6 +98,7 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
         charge_standard_deviation=float(recording["charge_separation_potential"][window.records].std()),
         capacitance_noise=float(capacitance_noise(recording.membrane_capacitance, recording.temperature)),
         charging_time=time_constant,
+        is_free=not has_protocol(recording),
     )
 
 
@@ -138,6 +141,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         },
         "charge_separation_standard_deviation_mV": comparison.charge_standard_deviation,
         "capacitance_noise_mV": comparison.capacitance_noise,
+        "free": comparison.is_free,
         "phases": [_plain_phase(phase) for phase in find_phases(recording)],
         "reversal_potential_mV": reversal_potentials(recording, window.records),
         "permeability_nm3_per_ns": dict(zip(recording.species_names, map(float, permeability), strict=True)),

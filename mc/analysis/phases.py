@@ -36,6 +36,11 @@ class Phase(NamedTuple):
     """pA into the cell by the amplifier."""
 
 
+def has_protocol(recording: Recording) -> bool:
+    """Return whether a protocol does anything in a run, so that one mean over all of it says little."""
+    return bool(_changes(recording.scenario.protocol))
+
+
 def find_phases(recording: Recording) -> list[Phase]:
     """Return the phases of a run in order of time, but for those with fewer than four records.
 

@@ -18,7 +18,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
-    console.print(_phase_table(summary) if len(summary["phases"]) > 1 else _potential_table(summary))
+    console.print(_potential_table(summary) if summary["free"] else _phase_table(summary))
     console.print(_species_table(summary))
     for line in _remarks(summary):
         console.print(line, soft_wrap=True, markup=False)
@@ -27,7 +27,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 def find_doubts(summary: dict[str, Any]) -> list[str]:
     """Return what limits the worth of a run's averages, one sentence each."""
     doubts: list[str] = []
-    if len(summary["phases"]) > 1:
+    if not summary["free"]:
         return doubts
     if not summary["long_enough"]:
         lasted = summary["averaged_to_ns"] - summary["averaged_from_ns"]

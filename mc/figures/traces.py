@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mc.analysis.channels import open_channels, permeant_species
 from mc.analysis.flux import crossings_by_species, pump_cycles
+from mc.analysis.phases import find_phases
 from mc.analysis.potential import ghk_series, reversal_potentials
 from mc.comparison import PotentialComparison, compare_potential
 from mc.figures import style
@@ -17,6 +18,12 @@ from mc.recording.recording import Recording
 
 LEGEND_WIDTH = 26
 """Characters in a line of a legend beside the axes: a longer name must not take their room."""
+
+MOST_LABELLED_PHASES = 6
+"""Of a protocol; of more only the changes are marked."""
+
+PHASE_LABEL_WIDTH = 70
+"""Characters of labels that fit side by side above the axes."""
 
 
 def plot_membrane_potential(
@@ -36,14 +43,18 @@ def plot_membrane_potential(
 
     noise = comparison.capacitance_noise
     span = axis.scale(np.array([window.start, window.end]))
-    ax.fill_between(
-        span, mean.mean - noise, mean.mean + noise, color=style.PALE, linewidth=0, label="mean ± √(kT/C)"
-    )
+    if comparison.is_free:
+        ax.fill_between(
+            span, mean.mean - noise, mean.mean + noise, color=style.PALE, linewidth=0, label="mean ± √(kT/C)"
+        )
     ax.plot(time, measured, color=style.BLACK, linewidth=0.7, label="simulated")
-    ax.plot(span, [mean.mean] * 2, color=style.BLACK, linewidth=1.8, label=_mean_label(comparison))
+    if comparison.is_free:
+        ax.plot(span, [mean.mean] * 2, color=style.BLACK, linewidth=1.8, label=_mean_label(comparison))
+    else:
+        _draw_phases(recording, ax)
     if np.isfinite(ghk).any():
         ax.plot(time, ghk, color=style.GHK_COLOUR, linewidth=1.2, label="GHK of the same moment")
-    if recording.pumps and np.isfinite(ghk).any():
+    if recording.pumps and comparison.is_free and np.isfinite(ghk).any():
         with_pump = ghk_series(recording, comparison.pump_current)
         ax.plot(
             time,
@@ -55,15 +66,50 @@ def plot_membrane_potential(
         )
     nernst = _permeant_reversal_potentials(recording, window.records)
     _zoom_on(ax, np.concatenate([measured, ghk[np.isfinite(ghk)]]), nernst.values())
-    _draw_nernst_lines(recording, ax, nernst)
+    if not recording.scenario.protocol.solutions:
+        _draw_nernst_lines(recording, ax, nernst)
     ax.set_xlim(0, time[-1])
     ax.set_xlabel(axis.label)
     ax.set_ylabel("membrane potential (mV)")
-    ax.set_title(_verdict(comparison), loc="left", fontsize=9)
+    if comparison.is_free:
+        ax.set_title(_verdict(comparison), loc="left", fontsize=9)
     ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
     style.tidy(ax)
-    _draw_charging(recording, ax, comparison)
+    if comparison.is_free:
+        _draw_charging(recording, ax, comparison)
     return ax
+
+
+def _draw_phases(recording: Recording, ax: Axes) -> None:
+    """Draw the command of a voltage clamp, and a mark on top wherever the protocol changes something."""
+    axis = style.time_axis(recording.time[-1])
+    command = recording["command_potential"]
+    if np.isfinite(command).any():
+        ax.plot(
+            axis.scale(recording.time),
+            command,
+            color=style.GREY,
+            linewidth=1.0,
+            linestyle="--",
+            label="command",
+        )
+    phases = find_phases(recording)
+    for phase in phases[1:]:
+        ax.axvline(float(axis.scale(phase.start)), ymin=0.97, color=style.BLACK, linewidth=1.0)
+    if len(phases) <= MOST_LABELLED_PHASES:
+        for phase in phases:
+            middle = axis.scale((phase.start + phase.stop) / 2.0)
+            width = (phase.stop - phase.start) / recording.time[-1] * PHASE_LABEL_WIDTH
+            label = style.wrapped(phase.label, max(int(width), 8))
+            ax.annotate(
+                label,
+                (middle, 1.0),
+                (0, 3),
+                ("data", "axes fraction"),
+                "offset points",
+                ha="center",
+                fontsize=8,
+            )
 
 
 def _draw_charging(recording: Recording, ax: Axes, comparison: PotentialComparison) -> None:
