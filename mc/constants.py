@@ -36,5 +36,8 @@ def water_permittivity(temperature: float) -> float:
     return 87.740 - 0.40008 * celsius + 9.398e-4 * celsius**2 - 1.410e-6 * celsius**3
 
 
+SENSING_REACH = 5.0
+"""nm; the layer beside the membrane whose concentrations pumps, transporters and ligand-gated channels sense."""
+
 LARGEST_GATING_POTENTIAL = 150.0
 """mV; beyond it, either way, rates of gating stay what they are there: no excursion can make them endless."""

@@ -17,9 +17,6 @@ from mc.constants import LARGEST_GATING_POTENTIAL
 from mc.membrane.gating import rate_at
 from mc.streams import exponential, uniform
 
-REACH = 5.0
-"""nm; the layer beside the membrane whose concentrations a pump senses."""
-
 MOST_IONS = 16
 """Largest number of ions of one species and direction in a cycle."""
 

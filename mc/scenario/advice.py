@@ -12,6 +12,7 @@ from mc import theory
 from mc.constants import (
     IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR,
     LARGEST_GATING_POTENTIAL,
+    SENSING_REACH,
     thermal_potential,
 )
 from mc.errors import McError, ScenarioError, StabilityError
@@ -80,8 +81,8 @@ _FEWEST_TRANSVERSE_CELLS = 4
 _GATING_POTENTIALS = np.linspace(-100.0, 100.0, 9)
 """mV; the step is to suit the rates of gates at all of them, and to be possible for those at any potential."""
 
-_TURNS_OF_PUMP_CURRENT = 20
-"""Of the potential at rest and the transporters' current at it, in turn until both agree."""
+_FEWEST_SENSED = 5.0
+"""Ions within reach of a pump below which it is said to act on their fluctuations."""
 
 _MOST_STEPS = 2**32 - 1
 """Random numbers are drawn by a 32-bit number of the step."""
@@ -561,17 +562,14 @@ def advise(scenario: Scenario) -> Advice:
     elementary_step = float(theory.elementary_voltage_step(capacitance))
     noise = float(theory.capacitance_noise(capacitance, temperature))
     warnings += _judge_patch(scenario, composition, elementary_step, noise)
+    if simulation.engine == "brownian":
+        warnings += _judge_sensing(scenario)
     area_warnings, area_refusals = _judge_open_area(scenario)
     warnings += area_warnings
     refusals += area_refusals
 
     ghk = _ghk_potential(scenario, 0.0)
-    pump_current = sum(_pump_currents(scenario, _finite_or(ghk, 0.0)).values())
-    ghk_with_pumps = _ghk_potential(scenario, pump_current)
-    # Where transporters carry charge, their current follows the potential.
-    for _ in range(_TURNS_OF_PUMP_CURRENT):
-        pump_current = sum(_pump_currents(scenario, _finite_or(ghk_with_pumps, 0.0)).values())
-        ghk_with_pumps = _ghk_potential(scenario, pump_current)
+    ghk_with_pumps, pump_current = _rest_with_pumps(scenario, ghk)
     rest = ghk_with_pumps
     charging_time = None
     if rest is None:
@@ -663,10 +661,6 @@ def advise(scenario: Scenario) -> Advice:
     )
 
 
-def _finite_or(value: float | None, otherwise: float) -> float:
-    return value if value is not None and math.isfinite(value) else otherwise
-
-
 def _concentrations(scenario: Scenario, composition: Composition) -> tuple[np.ndarray, np.ndarray]:
     """Return the concentrations in mM of the counted ions, inside and outside, in the composition's order."""
     geometry = scenario.geometry
@@ -752,6 +746,28 @@ def _ghk_potential(scenario: Scenario, pump_current: float) -> float | None:
                 low, high = (middle, high) if is_above else (low, middle)
             return (low + high) / 2.0
     return None
+
+
+def _rest_with_pumps(scenario: Scenario, ghk: float | None) -> tuple[float | None, float]:
+    """Return where channels, pumps and transporters together carry no current, in mV, and that of the latter in e/ns.
+
+    Where transporters carry charge, their current follows the potential: outward the more, the more positive it is,
+    so that there is one such potential.
+    """
+
+    def rest_and_current(potential: float) -> tuple[float | None, float]:
+        current = sum(_pump_currents(scenario, potential).values())
+        return _ghk_potential(scenario, current), current
+
+    low, high = -LARGEST_GATING_POTENTIAL, LARGEST_GATING_POTENTIAL
+    at_low, at_high = rest_and_current(low), rest_and_current(high)
+    if at_low[1] == at_high[1] or ghk is None or not math.isfinite(ghk):
+        return at_low
+    for _ in range(30):
+        middle = (low + high) / 2.0
+        rest, _current = rest_and_current(middle)
+        low, high = (middle, high) if rest is not None and rest > middle else (low, middle)
+    return rest_and_current((low + high) / 2.0)
 
 
 def _ghk_potential_at(scenario: Scenario, pump_current: float, gating_potential: float) -> float | None:
@@ -863,6 +879,32 @@ def _judge_patch(
                 warnings.append(
                     f"{count} ions of {name} {side} ({written:g} mM): its concentration there is mere noise"
                 )
+    return warnings
+
+
+def _judge_sensing(scenario: Scenario) -> list[str]:
+    """Warn where a pump or transporter senses so few ions that its rate follows their number and not the mean.
+
+    Saturation is no straight line: the mean rate is then not that of the mean concentration.
+    """
+    geometry = scenario.geometry
+    area = geometry.area
+    if geometry.depth is not None:
+        area = geometry.depth * min(2.0 * SENSING_REACH, geometry.transverse_lengths[0])
+    warnings = []
+    for carrier in scenario.carriers:
+        for solution, side, moved in (
+            (scenario.inside, "inside", carrier.outward),
+            (scenario.outside, "outside", carrier.inward),
+        ):
+            reach = min(SENSING_REACH, getattr(geometry, f"{side}_length"))
+            for name in moved:
+                sensed = solution.get(name, 0.0) * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * area * reach
+                if 0.0 < sensed < _FEWEST_SENSED:
+                    warnings.append(
+                        f"{carrier.name} senses {sensed:.2g} ions of {name} {side}, all there are within "
+                        f"{reach:g} nm: its rate follows their number, not the mean concentration"
+                    )
     return warnings
 
 

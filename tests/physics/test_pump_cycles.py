@@ -8,8 +8,7 @@ from mc.analysis.flux import pump_current
 from mc.analysis.potential import bulk_concentrations
 from mc.analysis.statistics import block_average
 from mc.comparison import compare_potential
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-from mc.membrane.transport import REACH
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, SENSING_REACH
 
 AREA = 10_000.0
 PUMP = {
@@ -69,14 +68,14 @@ def expected_cycles(recording, sodium_sites=3, potassium_sites=2):
     among several move nearly by themselves. The mean of the rate is therefore taken over that distribution, to the
     second order in the fluctuation.
     """
-    millimolar_per_ion = 1.0 / (AREA * REACH * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR)
+    millimolar_per_ion = 1.0 / (AREA * SENSING_REACH * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR)
 
     def mean_saturation(name, side, sites):
         concentration = recording[f"ions_{side}.{name}"] / (
             AREA * 15.0 * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
         )
         half = PUMP["half_saturation"][name]
-        variance = concentration * millimolar_per_ion * (1.0 - REACH / 15.0)
+        variance = concentration * millimolar_per_ion * (1.0 - SENSING_REACH / 15.0)
         filled = concentration / (concentration + half)
         # Second derivative of (c/(c + K))^n.
         curvature = sites * filled ** (sites - 2) * half * ((sites - 1) * half - 2.0 * concentration)

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from membrane_patch import make_patch
 
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, SENSING_REACH
 from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
-from mc.membrane.transport import REACH
 
 WIDTH, DEPTH, LENGTH = 128.0, 500.0, 10.0
 PLENTY, SCARCE, POTASSIUM = 100.0, 20.0, 30.0
@@ -107,12 +106,12 @@ def make_engine(sites):
 def rate_at(engine, site):
     """Return the rate of all pumps at a site in 1/ns, from the places of single ions."""
     x, y = places_of(engine)
-    volume = REACH * 2.0 * HALF_REACH * DEPTH * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+    volume = SENSING_REACH * 2.0 * HALF_REACH * DEPTH * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
     rate = COUNT * TURNOVER
     for name, n in MOVED.items():
         ions = ions_of(engine, name)
         normal = x[ions] * SIDE[name]
-        is_near = (normal > 0.0) & (normal < REACH) & (distance_along(y[ions], site) < HALF_REACH)
+        is_near = (normal > 0.0) & (normal < SENSING_REACH) & (distance_along(y[ions], site) < HALF_REACH)
         concentration = is_near.sum() / volume
         rate *= (concentration / (concentration + HALF_SATURATION[name])) ** n
     return rate

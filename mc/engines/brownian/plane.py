@@ -11,6 +11,7 @@ import numpy as np
 from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
+from mc.constants import SENSING_REACH
 from mc.field import clouds, deposition
 from mc.field.clouds import Mesh, sum_node_charges
 from mc.field.deposition import WEIGHT_ONE
@@ -25,7 +26,6 @@ from mc.field.modes import (
     transform_potential,
 )
 from mc.field.poisson import sum_conductivities
-from mc.membrane.transport import REACH
 from mc.streams import uniform
 
 SAMPLE_EVERY = 16
@@ -311,17 +311,17 @@ def place_in_mouth(channel, channel_type, mouths, key, ion, step):
 
 @compiled
 def find_patch(site, side, mesh, lengths):
-    """Return the cells within REACH of a site: how many along the normal, how many along the membrane, the first of
-    these, which may be below zero on the periodic axis."""
+    """Return the cells within SENSING_REACH of a site: how many along the normal, how many along the membrane, the
+    first of these, which may be below zero on the periodic axis."""
     spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
-    n_normal = max(1, min(int64(REACH / spacing), int64(lengths[side] / spacing)))
-    n_along = min(2 * int64(REACH / spacing_along) + 1, mesh.plane)
+    n_normal = max(1, min(int64(SENSING_REACH / spacing), int64(lengths[side] / spacing)))
+    n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.plane)
     return n_normal, n_along, int64(site / spacing_along) - n_along // 2
 
 
 @internal
 def local_concentrations_at(site, plane, lengths, ions_per_volume, concentrations):
-    """Write the concentrations within REACH of a site, along the normal and to both sides, (species, 2), mM."""
+    """Write the concentrations within SENSING_REACH of a site, each way, (species, 2), mM."""
     mesh = plane.mesh
     cell_volume = plane.depth / mesh.inverse_spacing / mesh.inverse_spacings[0]
     for side in range(2):
@@ -337,7 +337,7 @@ def local_concentrations_at(site, plane, lengths, ions_per_volume, concentration
 
 @internal
 def local_potential_at(site, plane, lengths):
-    """Return the mean potential within REACH of a site inside minus that outside, mV."""
+    """Return the mean potential within SENSING_REACH of a site inside minus that outside, mV."""
     mesh = plane.mesh
     potential = 0.0
     for side in range(2):

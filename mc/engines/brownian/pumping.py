@@ -1,6 +1,7 @@
 """How pumps and transporters move single ions: taken from beside the membrane, given back beside it across."""
 
 from mc.compilation import internal
+from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane import (
     local_concentrations_at,
     local_potential_at,
@@ -9,7 +10,6 @@ from mc.engines.brownian.plane import (
 )
 from mc.membrane.transport import (
     BACKWARD,
-    REACH,
     choose_direction,
     cycle_rates,
     find_nearest,
@@ -20,10 +20,10 @@ from mc.membrane.transport import (
 
 @internal
 def local_concentrations(sums, lengths, area, ions_per_volume, concentrations):
-    """Write the concentrations within REACH of the membrane (or in the whole of a shorter bath), (species, 2), mM."""
+    """Write the concentrations within SENSING_REACH of the membrane, or in a shorter bath, (species, 2), mM."""
     spacing = 1.0 / sums.inverse_spacing
     for side in range(2):
-        cells = max(1, min(int(REACH / spacing), int(lengths[side] / spacing)))
+        cells = max(1, min(int(SENSING_REACH / spacing), int(lengths[side] / spacing)))
         volume = area * cells * spacing
         first = side * sums.stride
         for species in range(concentrations.shape[0]):
@@ -35,14 +35,14 @@ def local_concentrations(sums, lengths, area, ions_per_volume, concentrations):
 
 @internal
 def local_potential(box, field):
-    """Return the potential between the layers within REACH of the membrane, as the baths' field has it, mV.
+    """Return the potential between the layers within SENSING_REACH of the membrane, as the baths' field has it, mV.
 
     Concentrations there are those of the diffuse layers, and so is this: together they say what the bulk says.
     """
     spacing, stride = box.grid.spacing, box.grid.stride
     potential = field.slab_drop[0]
     for side in range(2):
-        cells = max(1, min(int(REACH / spacing), int(box.lengths[side] / spacing)))
+        cells = max(1, min(int(SENSING_REACH / spacing), int(box.lengths[side] / spacing)))
         fall, mean = 0.0, 0.0
         for cell in range(side * stride, side * stride + cells):
             half = 0.5 * spacing * field.field[cell]

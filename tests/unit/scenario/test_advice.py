@@ -311,3 +311,28 @@ def test_run_time_and_memory_in_two_dimensions_follow_the_cells_too(read_2d):
     a_step = advice.n_ions / advice_module.ASSUMED_TRANSVERSE_SPEED + cells / advice_module.ASSUMED_CELL_SPEED
     assert advice.run_seconds == pytest.approx(4000 * a_step)
     assert advice.memory_bytes == advice.n_ions * 60 + cells * 1000 + 105 * 100
+
+
+def test_a_pump_that_senses_a_handful_of_ions_is_warned_of(read):
+    """Of 0.01 mM of calcium there are 0.3 ions within 5 nm of 10,000 nm2; of 140 mM potassium 4200."""
+    pump = '{name="PMCA", count=5, turnover="100 /s", outward={Ca=1}, half_saturation={Ca="0.2 uM"}}'
+    few = advise(read('inside={K="140 mM", Cl="10 mM", Ca="0.01 mM"}', f"pumps=[{pump}]"))
+    assert [w for w in few.warnings if "PMCA senses 0.3 ions of Ca inside" in w]
+    half = 'half_saturation={K="9 mM", Cl="6 mM"}'
+    transporter = f'{{name="KCC2", count=5, turnover="100 /s", outward={{K=1, Cl=1}}, {half}}}'
+    assert not [w for w in advise(read(f"transporters=[{transporter}]")).warnings if "senses" in w]
+
+
+def test_a_transporters_current_at_rest_is_counted(read):
+    """A uniporter for potassium out of the cell: what it carries is that of its rates at the potential."""
+    uniporter = '{name="U", count=50, turnover="1 /us", outward={K=1}, half_saturation={K="50 mM"}}'
+    with_it = advise(read("pumps=[]", f"transporters=[{uniporter}]"))
+    without = advise(read("pumps=[]"))
+    assert with_it.pump_current == pytest.approx(0.0, abs=1e-6)
+    assert with_it.ghk_potential_with_pumps == pytest.approx(without.ghk_potential, abs=0.01)
+    sodium = '{name="U", count=500, turnover="10 /us", inward={Na=1}, half_saturation={Na="500 mM"}}'
+    leaky = advise(
+        read("pumps=[]", 'inside={K="140 mM", Na="10 mM", Cl="10 mM"}', f"transporters=[{sodium}]")
+    )
+    assert leaky.pump_current < 0.0
+    assert leaky.ghk_potential_with_pumps > leaky.ghk_potential + 1.0
