@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import platform
@@ -21,6 +20,7 @@ import h5py
 import numpy as np
 
 from mc.errors import RecordingError
+from mc.recording.held_file import HeldFile
 from mc.recording.layout import (
     COMPLETED,
     EVENT_TABLES,
@@ -69,7 +69,7 @@ class Recorder:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # A new file rather than a truncated one, so that who still reads the old run is not disturbed.
             self.path.unlink(missing_ok=True)
-            self._disk = _ForgivingFile(self.path, "w+b")
+            self._disk = HeldFile(self.path, "w+b")
             self._file = h5py.File(self._disk, "w")
             self._create()
         self.flush()
@@ -140,6 +140,7 @@ class Recorder:
                 dataset[n_before:] = rows
                 blocks.clear()
             self._file.flush()
+            self._disk.commit()
             self._disk.raise_error()
         self._buffered_bytes = 0
         self._last_flush = time.monotonic()
@@ -287,41 +288,6 @@ class Recorder:
             self.flush()
 
 
-class _ForgivingFile(io.FileIO):
-    """The file on disk, as HDF5 sees it: no write ever fails.
-
-    HDF5 crashes the interpreter when it cleans up after a failed write. Here the first failure is remembered
-    for `raise_error`, and nothing is written from then on, so that the file stays as the last flush left it.
-    """
-
-    _error: OSError | None = None
-
-    def raise_error(self) -> None:
-        """Raise the OSError of the first write that failed, if one did."""
-        if self._error is not None:
-            raise self._error
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`, unless a write has failed before."""
-        remaining = memoryview(data)
-        n_bytes = len(remaining)
-        while len(remaining) and self._error is None:
-            try:
-                remaining = remaining[super().write(remaining) :]
-            except OSError as error:
-                self._error = error
-        return n_bytes
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the length of the file, unless a write has failed before."""
-        if self._error is None:
-            try:
-                return super().truncate(size)
-            except OSError as error:
-                self._error = error
-        return size or 0
-
-
 def refuse_existing(path: Path) -> None:
     """Raise RecordingError if there is a result already."""
     if path.exists():
@@ -389,7 +355,7 @@ def _explaining_os_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _deferring_interrupts() -> Iterator[None]:
-    """Let Ctrl-C wait until a block is written: an exception out of `_ForgivingFile` would break HDF5."""
+    """Let Ctrl-C wait until a block is written: an exception out of `HeldFile` would break HDF5."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,0 +1,139 @@
+"""The file on disk as HDF5 sees it: writes are held back and then made at once, and none ever fails."""
+
+from __future__ import annotations
+
+import io
+import os
+from bisect import bisect_right
+from typing import Any
+
+
+class HeldFile(io.FileIO):
+    """A file whose writes wait in memory until `commit`, so that a kill finds it as the last commit left it.
+
+    HDF5 changes its tables in place, block after block, and a file that is caught half way cannot be opened. What is
+    held back is written in a moment: first what lies beyond the old end, which nothing points to yet, then what
+    points to it, the beginning of the file last.
+
+    No write ever fails for HDF5, which crashes the interpreter when it cleans up after a failed one. The first
+    failure is remembered for `raise_error`, and nothing is written from then on.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], mode: str) -> None:
+        super().__init__(path, mode)
+        self._held: list[tuple[int, bytes]] = []
+        self._committed_size = os.fstat(self.fileno()).st_size
+        # What of the committed file is still valid is less of it after it was cut.
+        self._size = self._kept = self._committed_size
+        self._position = 0
+        self._error: OSError | None = None
+
+    def raise_error(self) -> None:
+        """Raise the OSError of the first write that failed, if one did."""
+        if self._error is not None:
+            raise self._error
+
+    def commit(self) -> None:
+        """Write what was held back; a failure is kept for `raise_error`."""
+        stretches, self._held = _join(self._held, self._committed_size), []
+        if self._error is not None:
+            return
+        try:
+            if self._kept < self._committed_size:
+                os.ftruncate(self.fileno(), self._kept)
+            for offset, data in reversed(stretches):
+                self._write_all(offset, data)
+            if os.fstat(self.fileno()).st_size < self._size:
+                os.ftruncate(self.fileno(), self._size)
+        except OSError as error:
+            self._error = error
+        self._committed_size = self._kept = self._size
+
+    def _write_all(self, offset: int, data: bytearray) -> None:
+        remaining = memoryview(data)
+        while len(remaining):
+            written = os.pwrite(self.fileno(), remaining, offset)
+            remaining, offset = remaining[written:], offset + written
+
+    # --- what HDF5 calls ---
+
+    def write(self, data: Any) -> int:
+        """Hold `data` back."""
+        content = bytes(data)
+        self._held.append((self._position, content))
+        self._position += len(content)
+        self._size = max(self._size, self._position)
+        return len(content)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, held writes included."""
+        target = memoryview(buffer).cast("B")
+        start = self._position
+        n_bytes = max(0, min(len(target), self._size - start))
+        found = os.pread(self.fileno(), max(0, min(n_bytes, self._kept - start)), start)
+        target[: len(found)] = found
+        target[len(found) : n_bytes] = bytes(n_bytes - len(found))
+        for offset, content in self._held:
+            first, last = max(offset, start), min(offset + len(content), start + n_bytes)
+            if first < last:
+                target[first - start : last - start] = content[first - offset : last - offset]
+        self._position += n_bytes
+        return n_bytes
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position of the file with its held writes."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, as of the next commit."""
+        self._size = self._position if size is None else size
+        self._kept = min(self._kept, self._size)
+        self._held = [
+            (offset, content[: self._size - offset]) for offset, content in self._held if offset < self._size
+        ]
+        return self._size
+
+    def flush(self) -> None:
+        """Do nothing: HDF5 flushes in the middle of its changes."""
+
+    def close(self) -> None:
+        """Commit and close."""
+        if not self.closed:
+            self.commit()
+        super().close()
+
+
+def _join(writes: list[tuple[int, bytes]], border: int) -> list[tuple[int, bytearray]]:
+    """Return the stretches that writes cover with what the last of them leaves there, in order of their offsets.
+
+    None goes across `border`.
+    """
+    edges: list[list[int]] = []
+    for offset, content in sorted(writes, key=lambda write: write[0]):
+        end = offset + len(content)
+        if edges and offset <= edges[-1][1]:
+            edges[-1][1] = max(edges[-1][1], end)
+        else:
+            edges.append([offset, end])
+    stretches = [
+        (start, bytearray(stop - start))
+        for first, last in edges
+        for start, stop in ((first, min(last, border)), (max(first, border), last))
+        if start < stop
+    ]
+    starts = [start for start, _ in stretches]
+    for offset, content in writes:
+        end = offset + len(content)
+        i = bisect_right(starts, offset) - 1
+        while i < len(stretches) and starts[i] < end:
+            start, joined = stretches[i]
+            first, last = max(offset, start), min(end, start + len(joined))
+            joined[first - start : last - start] = content[first - offset : last - offset]
+            i += 1
+    return stretches

@@ -1,0 +1,106 @@
+"""A file whose writes wait: it reads as if they were made, and a kill finds the last commit."""
+
+import errno
+
+import h5py
+import numpy as np
+import pytest
+
+from mc.recording.held_file import HeldFile
+
+
+@pytest.fixture
+def file(tmp_path):
+    with HeldFile(tmp_path / "file", "w+b") as opened:
+        yield opened
+
+
+def contents(file):
+    with open(file.name, "rb") as other:
+        return other.read()
+
+
+def read(file, offset, length):
+    """Read as HDF5 does, into a buffer."""
+    buffer = bytearray(length)
+    file.seek(offset)
+    return bytes(buffer[: file.readinto(buffer)])
+
+
+def test_held_writes_are_read_but_not_on_disk_until_they_are_committed(file):
+    file.write(b"0123456789")
+    assert contents(file) == b""
+    assert read(file, 0, 20) == b"0123456789"
+    file.commit()
+    assert contents(file) == b"0123456789"
+
+
+def test_writes_like_those_of_any_file_in_any_order(file, tmp_path):
+    """A thousand random writes, reads and truncations, beside the same on a plain file."""
+    random = np.random.default_rng(1)
+    with open(tmp_path / "plain", "w+b", buffering=0) as plain:
+        for _ in range(1000):
+            offset, length = int(random.integers(0, 300)), int(random.integers(1, 80))
+            kind = random.integers(0, 10)
+            if kind < 6:
+                data = random.bytes(length)
+                for each in (file, plain):
+                    each.seek(offset)
+                    each.write(data)
+            elif kind < 8:
+                found = []
+                for each in (file, plain):
+                    found.append((read(each, offset, length), each.tell(), each.seek(0, 2)))
+                assert found[0] == found[1]
+            elif kind == 8:
+                for each in (file, plain):
+                    each.truncate(offset)
+            else:
+                file.commit()
+                assert contents(file) == contents(plain)
+
+
+def test_what_lies_beyond_the_old_end_is_written_first_and_the_beginning_last(file, monkeypatch):
+    file.write(b"a" * 100)
+    file.commit()
+    order = []
+    monkeypatch.setattr(HeldFile, "_write_all", lambda self, offset, data: order.append((offset, len(data))))
+    for offset, length in ((0, 8), (90, 20), (150, 10), (40, 4)):
+        file.seek(offset)
+        file.write(b"b" * length)
+    file.commit()
+    assert order == [(150, 10), (100, 10), (90, 10), (40, 4), (0, 8)]
+
+
+def test_the_first_failure_is_kept_and_nothing_is_written_after_it(file, monkeypatch):
+    def fail(self, offset, data):
+        raise OSError(errno.ENOSPC, "no space")
+
+    file.write(b"before")
+    file.commit()
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldFile, "_write_all", fail)
+        file.write(b"lost")
+        file.commit()
+    file.write(b"after")
+    file.commit()
+    assert contents(file) == b"before"
+    with pytest.raises(OSError, match="no space"):
+        file.raise_error()
+
+
+def test_an_hdf5_file_can_be_read_at_every_commit(tmp_path):
+    """Appended to in rows, some of which make HDF5 grow its tables."""
+    path = tmp_path / "file.h5"
+    with HeldFile(path, "w+b") as held, h5py.File(held, "w") as file:
+        dataset = file.create_dataset("rows", (0, 100), dtype="i4", maxshape=(None, 100), chunks=(1, 100))
+        for n in range(1, 400):
+            dataset.resize(n, axis=0)
+            dataset[n - 1] = n
+            file.flush()
+            if n % 7 == 0:
+                held.commit()
+                with h5py.File(path, "r", locking=False) as reader:
+                    np.testing.assert_array_equal(reader["rows"][:, 0], np.arange(1, n + 1))
+    with h5py.File(path, "r") as reader:
+        assert reader["rows"].shape == (399, 100)
