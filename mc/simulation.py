@@ -1,11 +1,16 @@
 """A run from beginning to end: time, the order of steps and records, when to stop. No formula of physics is here."""
 
+import math
 import os
 import secrets
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +19,8 @@ from mc.engines.base import Engine, Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.lattice.engine import LatticeEngine
 from mc.engines.timeline import LowPass
-from mc.errors import ScenarioError
+from mc.errors import RecordingError, ScenarioError
+from mc.recording.checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
 from mc.recording.layout import (
     COMPLETED,
     ChannelDescription,
@@ -27,7 +33,7 @@ from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
 from mc.scenario.advice import advise, resolve_time_step
 from mc.scenario.placement import place
-from mc.scenario.schema import Scenario
+from mc.scenario.schema import Scenario, ScenarioSource
 
 ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine]] = {
     "brownian": BrownianEngine,
@@ -37,6 +43,23 @@ ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine]] = {
 
 PROGRESS_INTERVAL = 0.2
 """s of wall time between two reports of progress."""
+
+CHECKPOINT_INTERVAL = 30.0
+"""s of wall time between two checkpoints, by default."""
+
+FEWEST_TIMED_STEPS = 64
+"""Steps that are made before their pace is known."""
+
+PIECE = 0.5
+"""s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to stop by a signal, and has: what it did is recorded, and a checkpoint lets it go on."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"signal {signal_number}")
+        self.signal_number = signal_number
 
 
 @dataclass(frozen=True)
@@ -70,14 +93,17 @@ def simulate(
     overwrite: bool = False,
     command_line: str = "",
     clamped_potential: float | None = None,
+    checkpoint_every: float = CHECKPOINT_INTERVAL,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Recording:
     """Run a scenario and return its recording, `folder`/run.h5.
 
     `seed`: of all random numbers; the scenario's own, or else a drawn one, when not given. Results are the same bits
-    for any number of `threads`. `clamped_potential`, in mV, holds the potential across the membrane. A run that is
-    interrupted leaves a readable file and raises KeyboardInterrupt. Raises an McError for a scenario that cannot work
-    and for a file that cannot be written.
+    for any number of `threads`. `clamped_potential`, in mV, holds the potential across the membrane. Every
+    `checkpoint_every` s of wall time a checkpoint is kept beside run.h5, from which `resume` goes on; it is removed
+    at the end. A run that is interrupted by SIGINT or SIGTERM finishes its step, leaves a readable file and a
+    checkpoint, and raises Interrupted, which is a KeyboardInterrupt. Raises an McError for a scenario that cannot
+    work and for a file that cannot be written.
     """
     _check_arguments(scenario, seed, threads)
     if clamped_potential is not None and scenario.protocol.has_commands:
@@ -96,12 +122,78 @@ def simulate(
     n_steps = max(1, round(scenario.simulation.duration / time_step))
     make_engine = ENGINES[scenario.simulation.engine]
     engine: Engine = make_engine(scenario, seed, time_step, threads, clamped_potential)
-    description = describe(scenario, engine, seed, n_steps, command_line)
+    description = describe(scenario, engine, seed, n_steps, command_line, clamped_potential)
     with Recorder(path, description, overwrite=overwrite) as recorder:
-        started = time.monotonic()
-        _Run(scenario, engine, recorder, n_steps, on_progress).go()
-        recorder.finish(COMPLETED, time.monotonic() - started)
+        # Of an earlier run that is now overwritten.
+        remove_checkpoints(path.parent)
+        run = _Run(scenario, engine, recorder, on_progress, checkpoint_every)
+        run.go()
     return Recording(path)
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    checkpoint_every: float = CHECKPOINT_INTERVAL,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_restart: Callable[[str], None] | None = None,
+) -> Recording:
+    """Go on with a run that was interrupted or killed, and return its recording.
+
+    What it records in the end is bit for bit what it would have recorded without the interruption. It goes on from
+    the newest checkpoint; without one, or if run.h5 is damaged, from the beginning, and `on_restart` is told why.
+    Raises RecordingError where there is nothing to go on with.
+    """
+    path = Path(folder)
+    path = path if path.suffix == ".h5" else path / "run.h5"
+    checkpoint = read_checkpoint(path.parent)
+    if checkpoint is not None:
+        header: Mapping[str, Any] = checkpoint.header
+        rows = header["rows"]
+    else:
+        header, rows = _header_of(path), None
+    scenario = Scenario.from_json(header["scenario"])
+    scenario._source = ScenarioSource(
+        Path(header["scenario_path"]), header["scenario_file"], tuple(header["overrides"]), {}
+    )
+    seed, held = header["seed"], header["clamped_potential"]
+    clamped_potential = None if math.isnan(held) else held
+    make_engine = ENGINES[scenario.simulation.engine]
+    engine: Engine = make_engine(scenario, seed, header["time_step"], threads, clamped_potential)
+    n_steps = max(1, round(scenario.simulation.duration / header["time_step"]))
+    description = describe(
+        scenario, engine, seed, n_steps, header["command_line"], clamped_potential=clamped_potential
+    )
+    try:
+        if checkpoint is None or rows is None:
+            raise RecordingError(f"there is no checkpoint in {path.parent}")
+        recorder = Recorder.reopen(path, description, rows)
+    except RecordingError as error:
+        if on_restart is not None:
+            on_restart(f"{error}: starting again from the beginning")
+        checkpoint, recorder = None, Recorder(path, description, overwrite=True)
+    with recorder:
+        run = _Run(scenario, engine, recorder, on_progress, checkpoint_every)
+        if checkpoint is not None:
+            run.take_up(checkpoint)
+        run.go()
+    return Recording(path)
+
+
+def _header_of(path: Path) -> dict[str, Any]:
+    """Return what the header of a checkpoint would say of a run that has none, from what it recorded."""
+    with Recording(path) as recording:
+        if recording.finished:
+            raise RecordingError(f"{path} is finished: there is nothing left to do")
+        return {
+            **{key: recording.attributes[key] for key in ("scenario", "scenario_file", "overrides")},
+            **{
+                key: recording.attributes[key]
+                for key in ("scenario_path", "command_line", "seed", "time_step")
+            },
+            "clamped_potential": recording.attributes["clamped_potential"],
+        }
 
 
 def _check_arguments(scenario: Scenario, seed: int | None, threads: int | None) -> None:
@@ -121,12 +213,16 @@ class _Run:
         scenario: Scenario,
         engine: Engine,
         recorder: Recorder,
-        n_steps: int,
         on_progress: Callable[[Progress], None] | None,
+        checkpoint_every: float,
     ) -> None:
         recording = scenario.recording
-        self.engine, self.recorder, self.n_steps = engine, recorder, n_steps
+        self.scenario, self.engine, self.recorder = scenario, engine, recorder
+        self.n_steps = recorder.description.n_steps
         self.on_progress = on_progress
+        self.checkpoint_every = checkpoint_every
+        self.wall_seconds_before = 0.0
+        self.steps_before = 0
         self.records_events = recording.events
         self.record_every = self._steps(recording.interval)
         self.profile_every = self._steps(recording.profile_interval)
@@ -138,24 +234,101 @@ class _Run:
         self.maps = _MapMean()
         self.filter = LowPass([one.low_pass for one in scenario.electrodes], engine.time_step)
         self.profiles = 0
-        self.started = self.reported = time.monotonic()
+        self.started = self.reported = self.kept = time.monotonic()
 
     def _steps(self, interval: float) -> int:
         return max(1, round(interval / self.engine.time_step))
 
     def go(self) -> None:
-        """Make all steps, recording the start, every interval and the end."""
-        step = 0
-        self._record(self.engine.observe())
-        while step < self.n_steps:
-            next_stop = min(
-                self.n_steps,
-                *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
-            )
-            while step < next_stop:
-                step += self.engine.advance(next_stop - step)
-                self._write_events()
+        """Make all steps that are left, recording the start, every interval and the end."""
+        self.started = self.reported = self.kept = time.monotonic()
+        if self.engine.step == 0:
             self._record(self.engine.observe())
+        with _listening_to_signals() as signals:
+            while self.engine.step < self.n_steps:
+                step = self.engine.step
+                next_stop = min(
+                    self.n_steps,
+                    *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
+                )
+                while self.engine.step < next_stop:
+                    self.engine.advance(min(next_stop - self.engine.step, self._piece()))
+                    self._write_events()
+                    if self.engine.step < next_stop:
+                        self._heed(signals)
+                self._record(self.engine.observe())
+                self._heed(signals)
+        self.recorder.finish(COMPLETED, self._elapsed())
+        remove_checkpoints(self.recorder.path.parent)
+
+    def _heed(self, signals: list[int]) -> None:
+        """Keep a checkpoint if it is time, and end the run if a signal asks for it; all due is recorded by now."""
+        if self.engine.step == self.n_steps:
+            return
+        if signals or time.monotonic() - self.kept >= self.checkpoint_every:
+            self._keep()
+        if signals:
+            raise Interrupted(signals[0])
+
+    def _piece(self) -> int:
+        """Return how many steps take about half a second."""
+        made = self.engine.step - self.steps_before
+        if made < FEWEST_TIMED_STEPS:
+            return FEWEST_TIMED_STEPS
+        return max(1, int(PIECE * made / max(time.monotonic() - self.started, 1e-9)))
+
+    def _elapsed(self) -> float:
+        """Return the wall time of the run so far in s, that before an interruption included."""
+        return self.wall_seconds_before + time.monotonic() - self.started
+
+    def _keep(self) -> None:
+        """Write a checkpoint: what the engine needs to go on, what waits to be averaged, how far the file is."""
+        self.recorder.flush()
+        description = self.recorder.description
+        header = {
+            "scenario": description.scenario_json,
+            "scenario_file": description.scenario_text,
+            "scenario_path": description.scenario_path,
+            "overrides": list(description.overrides),
+            "command_line": description.command_line,
+            "seed": description.seed,
+            "time_step": description.time_step,
+            "clamped_potential": description.clamped_potential,
+            "wall_seconds": self._elapsed(),
+            "profiles": self.profiles,
+            "maps": self.maps.n,
+            "rows": self.recorder.rows(),
+        }
+        arrays = {
+            **{f"engine.{name}": array for name, array in self.engine.memory().items()},
+            "run.concentrations": np.array(self.concentrations),
+            "run.potentials": np.array(self.potentials),
+            "run.maps.concentrations": np.asarray(self.maps.concentrations),
+            "run.maps.potential": np.asarray(self.maps.potential),
+            **{f"run.filter.{name}": array for name, array in self.filter.memory().items()},
+        }
+        write_checkpoint(self.recorder.path.parent, arrays, header)
+        self.kept = time.monotonic()
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint."""
+        arrays, header = checkpoint
+
+        def part(prefix: str) -> dict[str, NDArray]:
+            return {
+                name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
+            }
+
+        self.engine.take_up(part("engine."))
+        self.concentrations = list(arrays["run.concentrations"])
+        self.potentials = list(arrays["run.potentials"])
+        self.maps.n = header["maps"]
+        self.maps.concentrations = arrays["run.maps.concentrations"]
+        self.maps.potential = arrays["run.maps.potential"]
+        self.filter.take_up(part("run.filter."))
+        self.profiles = header["profiles"]
+        self.wall_seconds_before = header["wall_seconds"]
+        self.steps_before = self.engine.step
 
     def _record(self, observation: Observation) -> None:
         step, now = observation.step, observation.step * self.engine.time_step
@@ -225,7 +398,7 @@ class _Run:
         ):
             return
         self.reported = now
-        elapsed = now - self.started
+        elapsed = self._elapsed()
         self.on_progress(
             Progress(
                 step=observation.step,
@@ -237,6 +410,30 @@ class _Run:
                 membrane_potential=observation.membrane_potential,
             )
         )
+
+
+@contextmanager
+def _listening_to_signals() -> Iterator[list[int]]:
+    """Give a list into which SIGINT and SIGTERM are noted, to be heeded after a step; a second one stops at once.
+
+    Elsewhere than in the main thread signals are not ours to take.
+    """
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, frame: object) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 class _MapMean:
@@ -262,7 +459,12 @@ class _MapMean:
 
 
 def describe(
-    scenario: Scenario, engine: Engine, seed: int, n_steps: int, command_line: str
+    scenario: Scenario,
+    engine: Engine,
+    seed: int,
+    n_steps: int,
+    command_line: str,
+    clamped_potential: float | None = None,
 ) -> RunDescription:
     """Return everything that is known of a run before its first step."""
     composition = engine.composition
@@ -275,12 +477,14 @@ def describe(
         title=scenario.title,
         scenario_json=scenario.to_json(),
         scenario_text=source.text if source else "",
+        scenario_path=str(source.path) if source else "",
         overrides=overrides,
         command_line=command_line,
         seed=seed,
         engine=scenario.simulation.engine,
         time_step=engine.time_step,
         n_steps=n_steps,
+        clamped_potential=math.nan if clamped_potential is None else clamped_potential,
         temperature=scenario.simulation.temperature,
         area=scenario.geometry.area,
         inside_length=scenario.geometry.inside_length,

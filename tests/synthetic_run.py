@@ -63,6 +63,8 @@ def describe_synthetic_run(**changes) -> RunDescription:
     fields = {
         "title": "A made-up neuron",
         "scenario_json": Scenario.model_validate(tomllib.loads(SCENARIO)).to_json(),
+        "clamped_potential": float("nan"),
+        "scenario_path": "synthetic.toml",
         "scenario_text": SCENARIO,
         "overrides": ["inside.K=140 mM"],
         "command_line": "ionmc run made_up.toml",

@@ -8,6 +8,7 @@ from mc.cli.messages import exit_on_input_error
 
 _COMMANDS = {
     "run": ("mc.cli.run", "Simulate a scenario, record it and compare it with theory."),
+    "resume": ("mc.cli.resume", "Go on with a run that was interrupted or killed."),
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),

@@ -1,6 +1,7 @@
 """`ionmc run`: simulate a scenario, record it, compare it with theory, draw the figures."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mc.cli.arguments import scenario_arguments
+from mc.cli.arguments import Quantity, scenario_arguments
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
@@ -21,7 +22,7 @@ from mc.scenario.reading import read_scenario
 _PLAIN_INTERVAL = 5.0
 """s of wall time between lines of progress where there is no terminal."""
 
-_INTERRUPTED = 130
+NANOSECONDS_PER_SECOND = 1e9
 
 _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 
@@ -39,6 +40,13 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
 )
+@click.option(
+    "--checkpoint-every",
+    type=Quantity("time"),
+    default="30 s",
+    show_default=True,
+    help="Wall time between two checkpoints, from which `ionmc resume` goes on.",
+)
 @click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
@@ -48,6 +56,7 @@ def command(
     overwrite: bool,
     seed: int | None,
     threads: int | None,
+    checkpoint_every: float,
     with_figures: bool,
     as_json: bool,
 ) -> None:
@@ -63,7 +72,7 @@ def command(
     folder = folder or scenario.default_folder()
     # Imported only now that the scenario is known to be good: the engine costs a second, or compiles for 20.
     from mc.compilation import is_compiled
-    from mc.recording.recorder import refuse_existing, write_summary
+    from mc.recording.recorder import refuse_existing
 
     if not overwrite:
         refuse_existing(folder / "run.h5")
@@ -71,11 +80,10 @@ def command(
     console = Console(stderr=True, highlight=False)
     if not is_compiled():
         console.print("compiling the kernels (first run only, about 20 seconds)...")
-    from mc.comparison import summarize
     from mc.simulation import simulate
 
     remove_stale(folder)
-    with _interruption_told(folder), _progress(console) as on_progress:
+    with interruption_told(folder), make_progress(console) as on_progress:
         recording = simulate(
             scenario,
             folder,
@@ -83,8 +91,19 @@ def command(
             threads=threads,
             overwrite=overwrite,
             command_line=shlex.join(["ionmc", *sys.argv[1:]]),
+            checkpoint_every=checkpoint_every / NANOSECONDS_PER_SECOND,
             on_progress=on_progress,
         )
+    finish(recording, folder, warnings, console, with_figures=with_figures, as_json=as_json)
+
+
+def finish(
+    recording: Any, folder: Path, warnings: list[str], console: Console, *, with_figures: bool, as_json: bool
+) -> None:
+    """Write and print the summary of a run that has ended, and draw its figures."""
+    from mc.comparison import summarize
+    from mc.recording.recorder import write_summary
+
     with recording:
         summary = summarize(recording)
         doubts = find_doubts(summary)
@@ -116,19 +135,21 @@ def remove_stale(folder: Path) -> None:
 
 
 @contextmanager
-def _interruption_told(folder: Path) -> Iterator[None]:
-    """Turn Ctrl-C into a message that says what is left, and exit status 130."""
+def interruption_told(folder: Path) -> Iterator[None]:
+    """Turn Ctrl-C or SIGTERM into a message that says what is left and how to go on, and exit status 130 or 143."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
+        number = getattr(interruption, "signal_number", signal.SIGINT)
         path = folder / "run.h5"
         left = f"what was recorded is in {path}" if path.exists() else "nothing was recorded yet"
-        click.echo(f"interrupted: {left}", err=True)
-        sys.exit(_INTERRUPTED)
+        going_on = f"; ionmc resume {shlex.quote(str(folder))} goes on" if path.exists() else ""
+        click.echo(f"interrupted: {left}{going_on}", err=True)
+        sys.exit(128 + number)
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[Any], None]]:
+def make_progress(console: Console) -> Iterator[Callable[[Any], None]]:
     """Give a function that shows how far a run has come: a bar on a terminal, else a line now and then."""
     if not console.is_terminal:
         yield _plain_progress(console)

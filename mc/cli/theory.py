@@ -9,24 +9,9 @@ from typing import Any
 import click
 
 from mc import constants
+from mc.cli.arguments import Quantity
 
 KNOWN_VALENCES = {"K": 1, "Na": 1, "Cl": -1, "Ca": 2}
-
-
-class Quantity(click.ParamType):
-    """A quantity with its unit, converted to the internal unit of its dimension."""
-
-    def __init__(self, dimension: str) -> None:
-        self.dimension = dimension
-        self.name = dimension
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from mc.units import QuantityError, parse_quantity
-
-        try:
-            return parse_quantity(value, self.dimension)
-        except QuantityError as error:
-            self.fail(str(error), param, ctx)
 
 
 class Number(click.ParamType):

@@ -1,5 +1,6 @@
 """What an engine owes the simulation: steps, observations and events. It knows no files and no plots."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -85,6 +86,10 @@ class Engine(Protocol):
     def species_of_slots(self) -> NDArray[np.int64]:
         """Species of each ion that has, or may come to have, a position, (ions,); none where ions are counted."""
 
+    @property
+    def step(self) -> int:
+        """Steps done."""
+
     def cells_along_x(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return centre and width of each cell, and the position of each node, along x in nm."""
 
@@ -96,6 +101,15 @@ class Engine(Protocol):
 
     def observe(self) -> Observation:
         """Look at the present state without changing it."""
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return the arrays that change as steps are made, by name: all that is needed to go on."""
+
+    def take_up(self, saved: Mapping[str, NDArray]) -> None:
+        """Go on from what `memory` once returned, in an engine of the same scenario, or of one as large.
+
+        Raises RecordingError where the arrays do not fit.
+        """
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call, by kind and column: gating; crossings and pumps of single ions."""

@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 
 from mc import streams
 from mc.constants import thermal_potential
+from mc.engines.memory import named
 from mc.membrane.gating import CHAIN, FORMS, LAW, Channels, set_level
+from mc.membrane.protocols import Amplifier
 from mc.membrane.transport import MOST_IONS, PUMP, Pumps
 from mc.scenario.proteins import Channel, Pump, TransitionRate, Transporter
 from mc.scenario.schema import Scenario
@@ -150,6 +152,15 @@ def make_pumps(scenario: Scenario, names: tuple[str, ...], valences: NDArray, se
         concentrations=np.zeros((len(names), 2)),
         nearest=np.zeros((len(names), 2, MOST_IONS), dtype=np.int64),
     )
+
+
+def remember(channels: Channels, pumps: Pumps, amplifier: Amplifier) -> dict[str, NDArray]:
+    """Return the arrays of proteins and amplifier that change as steps are made, by name."""
+    return {
+        **named("channels", channels, "chains", "potentials", "ligands", "n_at_level"),
+        **named("pumps", pumps, "each", "cycles"),
+        **named("amplifier", amplifier, *amplifier._fields),
+    }
 
 
 def block(

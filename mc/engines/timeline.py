@@ -1,12 +1,13 @@
 """What a protocol asks for, as changes at whole steps, and the filter of electrodes: the same for every engine."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mc.engines.memory import restore
 from mc.membrane import protocols
 from mc.membrane.protocols import Amplifier
 from mc.scenario.protocol import CurrentCommand, VoltageCommand
@@ -109,14 +110,24 @@ class LowPass:
         self._rates = np.array(
             [math.inf if cut_off is None else 2.0 * math.pi * cut_off * time_step for cut_off in cut_offs]
         )
-        self._step = 0
-        self._output: NDArray[np.float64] | None = None
+        self._step = np.zeros(1, dtype=np.int64)
+        self._output = np.full(len(cut_offs), np.nan)
 
     def read(self, step: int, potentials: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the amplifiers show at a step when the electrodes are at `potentials`, (electrodes,) mV."""
-        if self._output is None:
-            self._output = potentials.copy()
-        elif step > self._step:
-            self._output += -np.expm1(-self._rates * (step - self._step)) * (potentials - self._output)
-        self._step = step
+        waited = step - self._step[0]
+        passed = np.array(
+            [-math.expm1(-rate * waited) if math.isfinite(rate) else 1.0 for rate in self._rates]
+        )
+        is_first = np.isnan(self._output)
+        self._output = np.where(is_first, potentials, self._output + passed * (potentials - self._output))
+        self._step[0] = step
         return self._output.copy()
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return what is needed to go on."""
+        return {"step": self._step, "output": self._output}
+
+    def take_up(self, saved: Mapping[str, NDArray]) -> None:
+        """Go on from what `memory` once returned."""
+        restore(self.memory(), saved)

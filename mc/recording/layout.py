@@ -153,8 +153,9 @@ class PumpDescription:
 class RunDescription:
     """Everything about a run that is known before its first step.
 
-    Lengths in nm, area in nm2, capacitance in e/(mV nm2), temperature in K, time_step in ns. `recorded_ions`
-    are the ids of the ions whose positions are kept, `recorded_species` the species index of each.
+    Lengths in nm, area in nm2, capacitance in e/(mV nm2), temperature in K, time_step in ns. `clamped_potential` is
+    that of a slab whose potential is held, in mV, not a number without. `recorded_ions` are the ids of the ions whose
+    positions are kept, `recorded_species` the species index of each.
     `cell_position` and `cell_width` (cells,) describe the bath cells in order of x, without the slab;
     `node_position` (nodes,) the points where the potential is known. The cytoplasm is at x < 0, the slab at
     0..thickness. `cell_y` (cells,) are the centres of the cells along the membrane, `channel_y` and `pump_y` the
@@ -164,12 +165,14 @@ class RunDescription:
     title: str
     scenario_json: str
     scenario_text: str
+    scenario_path: str
     overrides: Sequence[str]
     command_line: str
     seed: int
     engine: str
     time_step: float
     n_steps: int
+    clamped_potential: float
     temperature: float
     area: float
     inside_length: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -35,6 +36,9 @@ from mc.recording.layout import (
     series_columns,
 )
 
+RUNNING = "running or killed"
+"""The stop reason of a file whose run has not ended."""
+
 CHUNK_BYTES = 65536
 MAX_BUFFERED_BYTES = 32 * 2**20
 
@@ -55,6 +59,60 @@ class Recorder:
         overwrite: bool = False,
         flush_interval: float = 1.0,
     ) -> None:
+        self._prepare(path, description, flush_interval)
+        if not overwrite:
+            refuse_existing(self.path)
+        with _deferring_interrupts(), _explaining_os_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists():
+                _refuse_locked(self.path)
+            # A new file rather than a truncated one, so that who still reads the old run is not disturbed, and under
+            # another name until it can be read.
+            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            self._disk = HeldFile(temporary, "w+b")
+            self._lock()
+            self._file = h5py.File(self._disk, "w")
+            self._create()
+            self._file.flush()
+            self._disk.commit()
+            self._disk.raise_error()
+            os.replace(temporary, self.path)
+
+    @classmethod
+    def reopen(
+        cls,
+        path: str | os.PathLike[str],
+        description: RunDescription,
+        rows: Mapping[str, int],
+        *,
+        flush_interval: float = 1.0,
+    ) -> Self:
+        """Return a recorder that goes on with a file after the first `rows` of each dataset; what follows is dropped.
+
+        Raises RecordingError if the file cannot be read, or has fewer rows.
+        """
+        recorder = cls.__new__(cls)
+        recorder._prepare(path, description, flush_interval)
+        try:
+            with _explaining_os_errors(recorder.path):
+                recorder._disk = HeldFile(recorder.path, "r+b")
+                recorder._lock()
+            recorder._file = h5py.File(recorder._disk, "r+")
+            for name, n_rows in rows.items():
+                if recorder._file[name].shape[0] < n_rows:
+                    raise RecordingError(
+                        f"{path} has fewer rows of {name} than were written before: it is damaged"
+                    )
+                recorder._file[name].resize(n_rows, axis=0)
+            recorder._file["metadata"].attrs["stop_reason"] = RUNNING
+        except (OSError, KeyError, RuntimeError) as error:
+            raise RecordingError(f"{path} cannot be gone on with, it is damaged: {error}") from error
+        recorder.flush()
+        return recorder
+
+    def _prepare(
+        self, path: str | os.PathLike[str], description: RunDescription, flush_interval: float
+    ) -> None:
         self.path = Path(path)
         self.description = description
         self.columns = [column.name for column in series_columns(description)]
@@ -63,16 +121,19 @@ class Recorder:
         self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
         self._buffered_bytes = 0
         self._opened = self._last_flush = time.monotonic()
-        if not overwrite:
-            refuse_existing(self.path)
-        with _deferring_interrupts(), _explaining_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # A new file rather than a truncated one, so that who still reads the old run is not disturbed.
-            self.path.unlink(missing_ok=True)
-            self._disk = HeldFile(self.path, "w+b")
-            self._file = h5py.File(self._disk, "w")
-            self._create()
-        self.flush()
+
+    def _lock(self) -> None:
+        """Keep other runs from this file; raise RecordingError if one has it. Who reads is not disturbed."""
+        try:
+            fcntl.lockf(self._disk.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RecordingError(
+                f"{self.path} is being written by another run: wait for its end, or give another --output folder"
+            ) from error
+
+    def rows(self) -> dict[str, int]:
+        """Return how many rows of each dataset are in the file, which must have been flushed."""
+        return {path: int(self._file[path].shape[0]) for path in self._buffers}
 
     def record_series(self, step: int, time: float, values: np.ndarray) -> None:
         """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
@@ -244,6 +305,7 @@ class Recorder:
             "title": description.title,
             "scenario": description.scenario_json,
             "scenario_file": description.scenario_text,
+            "scenario_path": description.scenario_path,
             "overrides": json.dumps(list(description.overrides)),
             "command_line": description.command_line,
             "versions": json.dumps({"python": platform.python_version(), **versions}),
@@ -253,6 +315,7 @@ class Recorder:
             "time_step": description.time_step,
             "n_steps": np.int64(description.n_steps),
             "n_ions": np.int64(description.n_ions),
+            "clamped_potential": description.clamped_potential,
             "temperature": description.temperature,
             "area": description.area,
             "inside_length": description.inside_length,
@@ -260,7 +323,7 @@ class Recorder:
             "thickness": description.thickness,
             "capacitance": description.capacitance,
             "finished": False,
-            "stop_reason": "running or killed",
+            "stop_reason": RUNNING,
             "wall_seconds": float("nan"),
         }
 
@@ -286,6 +349,17 @@ class Recorder:
         waited = time.monotonic() - self._last_flush
         if waited >= self.flush_interval or self._buffered_bytes >= MAX_BUFFERED_BYTES:
             self.flush()
+
+
+def _refuse_locked(path: Path) -> None:
+    """Raise RecordingError if another process writes this file."""
+    with path.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RecordingError(
+                f"{path} is being written by another run: wait for its end, or give another --output folder"
+            ) from error
 
 
 def refuse_existing(path: Path) -> None:

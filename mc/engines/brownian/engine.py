@@ -1,6 +1,7 @@
 """The particle engine: a scenario becomes arrays, steps are made, the present is looked at."""
 
 import math
+from collections.abc import Mapping
 
 import numba
 import numpy as np
@@ -17,6 +18,7 @@ from mc.constants import (
 from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian import construction, crossing, exchange, motion, stepping
+from mc.engines.memory import named, restore
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
 from mc.field.deposition import HISTOGRAMS, PARKED, Sums
@@ -150,6 +152,46 @@ class BrownianEngine:
         box.end_conductivities[:] = _reservoir_conductivities(
             composition, temperature, box.lengths, geometry.area
         )
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return the arrays that change as steps are made, by name: all that is needed to go on."""
+        state, plane, reservoirs = self.state, self.state.plane, self.state.reservoirs
+        arrays = {
+            "step": state.step,
+            "box.end_charges": state.box.end_charges,
+            "pores.table": self._ions_in_pores(),
+            **named("ions", state.ions, "positions"),
+            **named("sums", state.sums, "counts", "weight_sums"),
+            **named("field", state.field, "conductivities", "slab_drop"),
+            **named("pores", state.pores, "n_ions", "crossings"),
+            **proteins.remember(state.channels, state.pumps, state.amplifier),
+        }
+        if plane is not None:
+            arrays |= {
+                **named("plane", plane, "transverse", "potential", "sampled"),
+                **named("plane.sums", plane.sums, "counts", "charges"),
+                **named("plane.implicit", plane.implicit, "multipliers", "inverse_pivots"),
+            }
+        if reservoirs is not None:
+            arrays |= named("reservoirs", reservoirs, "waiting", "n_waiting", "exchanged")
+        return arrays
+
+    def take_up(self, saved: Mapping[str, NDArray]) -> None:
+        """Go on from what `memory` once returned, in an engine of the same scenario, or of one as large.
+
+        Raises RecordingError where the arrays do not fit.
+        """
+        self._skip_to(int(saved["step"][0]))
+        self.state.pores.n_ions[0] = len(saved["pores.table"])
+        restore(self.memory(), saved)
+        # With the field of what was taken up, also for who looks before the next step.
+        stepping.advance(self.state, 0)
+
+    def _skip_to(self, step: int) -> None:
+        """Do what the protocol did before a step; the arrays that it changed are then overwritten."""
+        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
+        while self._timeline and self._timeline[0].step < step:
+            self._timeline.pop(0).do(instruments)
 
     def observe(self) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.

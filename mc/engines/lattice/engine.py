@@ -1,6 +1,7 @@
 """The lattice engine: a scenario becomes counts of ions in voxels, steps are made, the present is looked at."""
 
 import math
+from collections.abc import Mapping
 
 import numba
 import numpy as np
@@ -11,6 +12,7 @@ from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.lattice import construction, stepping
+from mc.engines.memory import named, restore
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
 from mc.membrane.protocols import VOLTAGE, command_at
@@ -100,6 +102,31 @@ class LatticeEngine:
         self.state.reservoirs.means[:] = construction.reservoir_means(
             changed, compose(changed), self.state.box
         )
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return the arrays that change as steps are made, by name: all that is needed to go on."""
+        state, plane = self.state, self.state.plane
+        arrays = {
+            "step": state.step,
+            "counts": state.counts,
+            **named("field", state.field, "conductivities", "potential", "drops", "look_potential"),
+            **named("pores", state.pores, "by_type", "totals", "crossings"),
+            **named("reservoirs", state.reservoirs, "exchanged", "end_charges"),
+            **proteins.remember(state.channels, state.pumps, state.amplifier),
+        }
+        if plane is not None:
+            arrays |= named("plane.implicit", plane.implicit, "multipliers", "inverse_pivots")
+        return arrays
+
+    def take_up(self, saved: Mapping[str, NDArray]) -> None:
+        """Go on from what `memory` once returned, in an engine of the same scenario, or of one as large.
+
+        Raises RecordingError where the arrays do not fit.
+        """
+        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
+        while self._timeline and self._timeline[0].step < int(saved["step"][0]):
+            self._timeline.pop(0).do(instruments)
+        restore(self.memory(), saved)
 
     def observe(self) -> Observation:
         """Look at the present state without changing it.

@@ -1,0 +1,31 @@
+"""`ionmc resume`: go on with a run that was interrupted or killed."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from mc.cli.messages import print_warning
+from mc.cli.run import finish, interruption_told, make_progress
+
+
+@click.command(name="resume", short_help="Go on with a run that was interrupted or killed.")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
+)
+@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(run: Path, threads: int | None, with_figures: bool, as_json: bool) -> None:
+    """Go on with RUN, the folder of a run that was interrupted or killed, from its newest checkpoint.
+
+    The finished run.h5 holds bit for bit what it would hold without the interruption. Without a checkpoint, or if
+    run.h5 is damaged, the run starts again from its beginning, and says so.
+    """
+    from mc.simulation import resume
+
+    folder = run.parent if run.suffix == ".h5" else run
+    console = Console(stderr=True, highlight=False)
+    with interruption_told(folder), make_progress(console) as on_progress:
+        recording = resume(folder, threads=threads, on_progress=on_progress, on_restart=print_warning)
+    finish(recording, folder, [], console, with_figures=with_figures, as_json=as_json)

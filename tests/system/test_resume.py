@@ -1,0 +1,176 @@
+"""A run that is interrupted or killed goes on, and records in the end what it would have recorded anyway."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from mc.recording.recording import Recording
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+
+SCENARIO = """
+[simulation]
+duration = "20 us"
+time_step = "1 ns"
+engine = "ENGINE"
+seed = 5
+[geometry]
+area = "0.002 um^2"
+inside_length = "10 nm"
+outside_length = "10 nm"
+boundary = "bath"
+[membrane]
+thickness = "4 nm"
+capacitance = "1 uF/cm^2"
+[inside]
+K = "140 mM"
+Cl = "20 mM"
+[outside]
+K = "20 mM"
+Na = "120 mM"
+Cl = "120 mM"
+[[channels]]
+name = "K leak"
+count = 40
+permeability = { K = "0.03 nm^3/ns" }
+gating = { states = ["c", "o"], open = ["o"], rates = { "c->o" = "5 /us", "o->c" = "5 /us" } }
+[[transporters]]
+use = "kcc2"
+count = 20
+acceleration = 1e5
+[[protocol.voltage]]
+start = "2 us"
+stop = "4 us"
+potential = "-40 mV"
+[[protocol.blocks]]
+protein = "K leak"
+start = "10 us"
+fraction = 0.5
+[[electrodes]]
+name = "tip"
+inside = "5 nm"
+outside = "5 nm"
+low_pass = "5 MHz"
+[recording]
+interval = "35 ns"
+profile_interval = "210 ns"
+positions_interval = "500 ns"
+"""
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "mc", *map(str, arguments), "--threads", "1", "--no-figures"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def differing(one, other):
+    """Return the datasets of two runs that are not the same bits."""
+    found = []
+    with h5py.File(one / "run.h5") as first, h5py.File(other / "run.h5") as second:
+
+        def visit(name, entry):
+            if isinstance(entry, h5py.Dataset) and entry[()].tobytes() != second[name][()].tobytes():
+                found.append(name)
+
+        first.visititems(visit)
+    return [name for name in found if not name.startswith("metadata/")]
+
+
+@pytest.fixture(scope="module", params=["brownian", "lattice"])
+def straight(request, tmp_path_factory):
+    """A scenario file, the folder of its whole run, and the seconds that this took."""
+    folder = tmp_path_factory.mktemp(request.param)
+    path = folder / "scenario.toml"
+    path.write_text(SCENARIO.replace("ENGINE", request.param), encoding="utf-8")
+    for _ in range(2):  # the first compiles
+        started = time.monotonic()
+        process = start("run", path, "--output", folder / "straight", "--overwrite")
+        assert process.wait() == 0, process.stderr.read()
+    return path, folder / "straight", time.monotonic() - started
+
+
+def resume_until_finished(folder):
+    process = start("resume", folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    with Recording(folder) as recording:
+        assert recording.finished
+    assert not list(folder.glob("checkpoint*"))
+
+
+def kill_somewhere(straight, folder, chance, number=signal.SIGKILL):
+    path, _, seconds = straight
+    process = start("run", path, "--output", folder, "--checkpoint-every", "50 ms")
+    time.sleep(seconds * (0.3 + 0.6 * chance))
+    process.send_signal(number)
+    _, errors = process.communicate()
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_does(straight, tmp_path, number, status):
+    code, errors = kill_somewhere(straight, tmp_path / "run", 0.5, number)
+    if code == 0:
+        pytest.skip("the run was over before the signal")
+    assert code == status, errors
+    assert f"ionmc resume {tmp_path / 'run'} goes on" in errors
+    resume_until_finished(tmp_path / "run")
+    assert differing(straight[1], tmp_path / "run") == []
+
+
+def check_kills(straight, tmp_path, n_kills):
+    generator, resumed = random.Random(1), 0
+    for i in range(n_kills):
+        folder = tmp_path / str(i)
+        code, errors = kill_somewhere(straight, folder, generator.random())
+        assert code in (0, -signal.SIGKILL), errors
+        if not (folder / "run.h5").exists() or code == 0:
+            continue
+        with Recording(folder) as recording:
+            assert np.all(recording["ledger_charge"] == 0.0)
+        resume_until_finished(folder)
+        assert differing(straight[1], folder) == []
+        resumed += 1
+    return resumed
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(straight, tmp_path):
+    assert check_kills(straight, tmp_path, 4) >= 1
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_of_each_engine(straight, tmp_path):
+    assert check_kills(straight, tmp_path, 100) > 50
+
+
+def test_a_finished_run_is_not_gone_on_with(straight):
+    process = start("resume", straight[1])
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "is finished" in errors
+
+
+def test_a_second_run_in_the_same_folder_is_refused(straight, tmp_path):
+    path, *_ = straight
+    first = start("run", path, "--output", tmp_path / "run", "--set", "simulation.duration=400 us")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "run.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    try:
+        second = start("run", path, "--output", tmp_path / "run", "--overwrite")
+        _, errors = second.communicate()
+        assert second.returncode == 2
+        assert "is being written by another run" in errors
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.communicate()
