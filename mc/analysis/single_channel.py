@@ -236,6 +236,24 @@ def single_channel_current(recording: Recording, channel: int, interval: float) 
     )
 
 
+def open_samples(
+    recording: Recording, first_channel: int, records: Sequence[IdealisedRecord], interval: float
+) -> np.ndarray:
+    """Return the current in pA of each sample of `interval` ns during which its channel was open all the time.
+
+    `records`: of neighbouring channels from the index `first_channel` on, 0 shut and 1 open; of all of them together,
+    (samples,), those of each in order of time.
+    """
+    samples = []
+    for i, record in enumerate(records):
+        trace = single_channel_current(recording, first_channel + i, interval)
+        open_time = np.concatenate([[0.0], np.cumsum(np.diff(record.edges) * record.states)])
+        edges = np.append(trace.time - interval / 2.0, trace.time[-1] + interval / 2.0)
+        within = np.diff(np.interp(edges, record.edges, open_time)) > interval * (1.0 - 1e-9)
+        samples.append(trace.current[within])
+    return np.concatenate(samples)
+
+
 def filter_gaussian(current: ArrayLike, interval: float, cutoff: float) -> np.ndarray:
     """Return `current` (samples,), one every `interval` ns, through a Gaussian filter.
 

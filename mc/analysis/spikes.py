@@ -15,9 +15,9 @@ LEAST_PEAK = -20.0
 """mV."""
 THRESHOLD_FRACTION = 0.05
 """Of the steepest rise of a spike: its threshold is where it begins to rise faster."""
-SMOOTHING_PER_WIDTH = 0.5
-"""Length of the smoothing over the width of the spikes. It takes 0.2 % off the peak of a Gaussian one; half of it
-would leave so much noise in the slope that the threshold is found late and the rise too steep."""
+LEAST_SMOOTHING_PER_WIDTH, MOST_SMOOTHING_PER_WIDTH = 0.05, 0.5
+"""Of the length of the smoothing over the width of the spikes. The least is for noise that is not white, as that of
+channels; the most takes 0.2 % off the peak of a Gaussian spike."""
 
 _SMOOTHING_DEGREE = 3
 
@@ -103,17 +103,20 @@ def find_spikes(
     """Return the spikes of a potential (samples,) in mV at evenly spaced times (samples,) in ns.
 
     Everything is measured on the `smooth` trace, smoothed over `smoothing_time` in ns: zero leaves it as it is,
-    without it half the width of the spikes is taken. A spike is a maximum of at least `least_peak` that
-    stands out by `least_amplitude`. Its threshold is the last moment before its steepest rise at which the slope was
-    below `threshold_slope` in mV/ns, by default 5 % of that rise: a fixed slope, as 20 mV/ms in life, would not suit
-    rates that are accelerated. A spike whose threshold is not in the trace is left out. The trough of a noisy trace
-    lies deeper than that of the mean, by about twice what is left of the noise.
+    without it as much is taken as its noise asks for. A spike is a maximum of at least `least_peak` that stands out
+    by `least_amplitude`. Its threshold is the last moment before its steepest rise at which the slope was below
+    `threshold_slope` in mV/ns, by default 5 % of that rise: a fixed slope, as 20 mV/ms in life, would not suit rates
+    that are accelerated. A spike whose threshold is not in the trace is left out. The trough of a noisy trace lies
+    deeper than that of the mean, by about twice what is left of the noise.
     """
     smoothed = smooth(time, potential, smoothing_time, least_amplitude, least_peak)
-    peaks = _peaks(smoothed.potential, least_amplitude, least_peak)
+    peaks, prominences = _peaks(smoothed.potential, least_amplitude, least_peak)
     starts = []
-    for before, peak in pairwise([0, *peaks]):
-        steepest = before + int(np.argmax(smoothed.slope[before : peak + 1]))
+    for (before, peak), prominence in zip(pairwise([0, *peaks]), prominences, strict=True):
+        # Not anything steeper that came earlier, such as the charging of the membrane.
+        low = np.flatnonzero(smoothed.potential[before:peak] < smoothed.potential[peak] - 0.9 * prominence)
+        foot = before + int(low[-1]) if len(low) else before
+        steepest = foot + int(np.argmax(smoothed.slope[foot : peak + 1]))
         criterion = (
             THRESHOLD_FRACTION * smoothed.slope[steepest] if threshold_slope is None else threshold_slope
         )
@@ -139,10 +142,11 @@ def smooth(
 ) -> SmoothTrace:
     """Return the trace, and its slope, as local cubics through `smoothing_time` ns about each sample.
 
-    Savitzky & Golay (1964), Anal. Chem. 36:1627. Without `smoothing_time` it is half the median width of the
-    maxima of at least `least_peak` and `least_amplitude` in the raw trace, and none if it has no such maximum. A last
-    sample that comes early, as at the end of a run, is left out. ValueError for times that are uneven otherwise, or a
-    smoothing longer than the trace.
+    Savitzky & Golay (1964), Anal. Chem. 36:1627. Without `smoothing_time` it is as long as it takes for the noise of
+    the slope to fall below the slope at threshold, between a twentieth and half of the width of the spikes; none if
+    the raw trace has no maximum of at least `least_peak` and `least_amplitude`. A last sample that comes early, as at
+    the end of a run, is left out. ValueError for times that are uneven otherwise, or a smoothing longer than the
+    trace.
     """
     time, potential = np.asarray(time, dtype=float), np.asarray(potential, dtype=float)
     interval = time[1] - time[0]
@@ -151,9 +155,7 @@ def smooth(
     if not np.allclose(np.diff(time), interval, rtol=1e-6):
         raise ValueError("spikes are measured in evenly spaced samples")
     if smoothing_time is None:
-        peaks = _peaks(potential, least_amplitude, least_peak)
-        width = np.median(peak_widths(potential, peaks, rel_height=0.5)[0]) if len(peaks) else 0.0
-        smoothing_time = SMOOTHING_PER_WIDTH * width * interval
+        smoothing_time = interval * _samples_to_smooth(potential, least_amplitude, least_peak)
     n_samples = 2 * int(smoothing_time / interval / 2.0 + 1e-9) + 1
     if n_samples > len(time):
         raise ValueError(f"a smoothing over {smoothing_time:g} ns is longer than the trace")
@@ -178,8 +180,27 @@ def latencies(spikes: Spikes, onsets: ArrayLike) -> np.ndarray:
     return np.where(is_answer, spike_time - onsets, np.nan)
 
 
-def _peaks(potential: np.ndarray, least_amplitude: float, least_peak: float) -> np.ndarray:
-    return find_peaks(potential, height=least_peak, prominence=least_amplitude)[0]
+def _peaks(potential: np.ndarray, least_amplitude: float, least_peak: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples of the maxima and by how much in mV each stands out."""
+    peaks, properties = find_peaks(potential, height=least_peak, prominence=least_amplitude)
+    return peaks, properties["prominences"]
+
+
+def _samples_to_smooth(potential: np.ndarray, least_amplitude: float, least_peak: float) -> float:
+    """Return over how many samples a raw trace is to be smoothed.
+
+    The slope of a local cubic through n samples with white noise s has the error s sqrt(75/n^3) per sample. It is to
+    be below a share `THRESHOLD_FRACTION` of the slope of a spike, about its prominence over its width.
+    """
+    peaks, prominences = _peaks(potential, least_amplitude, least_peak)
+    if len(peaks) == 0:
+        return 0.0
+    width = float(np.median(peak_widths(potential, peaks, rel_height=0.5)[0]))
+    slope = THRESHOLD_FRACTION * float(np.median(prominences)) / width
+    # Second differences of white noise have six times its variance; the median does not see the spikes.
+    noise = 1.4826 / np.sqrt(6.0) * float(np.median(np.abs(np.diff(potential, 2))))
+    needed = (75.0 * (noise / slope) ** 2) ** (1 / 3)
+    return float(np.clip(needed, LEAST_SMOOTHING_PER_WIDTH * width, MOST_SMOOTHING_PER_WIDTH * width))
 
 
 def _measure(

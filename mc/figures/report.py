@@ -8,7 +8,7 @@ from pathlib import Path
 from mc.comparison import compare_potential
 from mc.errors import RecordingError
 from mc.figures.distributions import figure_of_concentrations, figure_of_kymographs, figure_of_potential
-from mc.figures.electrophysiology import (
+from mc.figures.experiments import (
     figure_of_current_voltage,
     figure_of_mean_variance,
     figure_of_single_channels,

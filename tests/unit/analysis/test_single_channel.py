@@ -293,6 +293,14 @@ def test_the_current_of_one_channel_is_counted_from_its_crossings(tmp_path):
     np.testing.assert_allclose(charges, [-2, 1, 0, 0, 0, 0, 0, 0, 0, 1])
 
 
+def test_samples_of_an_open_channel_leave_its_shuttings_out(tmp_path):
+    """Open from 0 to 35 ns and from 58 ns on: of the samples of 10 ns, three and four are open all the time."""
+    record = IdealisedRecord(np.array([0.0, 35.0, 58.0, 100.0]), np.array([1, 0, 1]))
+    shut = IdealisedRecord(np.array([0.0, 100.0]), np.array([0]))
+    samples = single_channel.open_samples(write_run(tmp_path), 2, [shut, record], 10.0)
+    np.testing.assert_allclose(samples * 10.0 / 160.2176634, [-2, 1, 0, 0, 0, 0, 1])
+
+
 def test_a_run_without_events_or_shorter_than_a_sample_is_refused(tmp_path):
     (tmp_path / "silent").mkdir()
     silent = write_run(tmp_path / "silent", "[recording]\nevents = false\n")

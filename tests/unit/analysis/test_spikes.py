@@ -51,17 +51,27 @@ def test_a_gaussian_spike_has_its_closed_form(smoothing_time, accuracy):
     assert found.smoothing_time == pytest.approx(smoothing_time, abs=0.5)
 
 
-def test_smoothing_over_a_part_of_the_width_takes_little_off_the_peak():
-    # The width half-way down to the trough before.
-    width = 2 * WIDTH * np.sqrt(2 * np.log(HEIGHT / (HEIGHT - (HEIGHT + DEPTH) / 2)))
-    found = spikes.find_spikes(TIME, trace())
-    assert found.smoothing_time == pytest.approx(width / 2, abs=1.0)
+def test_smoothing_over_half_the_width_takes_little_off_the_peak():
+    found = spikes.find_spikes(TIME, trace(), smoothing_time=HALF_WIDTH / 2)
     h = found.smoothing_time / 2
     # Of a local cubic over h on either side: h^4 times the fourth derivative, over 280.
     expected = HEIGHT * 3 * (h / WIDTH) ** 4 / 280
     assert REST + HEIGHT - found.peak_potential == pytest.approx(np.full(3, expected), rel=0.1)
     assert expected < 0.002 * HEIGHT
     assert found.half_width == pytest.approx(np.full(3, HALF_WIDTH), rel=0.01)
+
+
+def test_a_trace_is_smoothed_as_much_as_its_noise_asks_for():
+    """The error of the slope is s sqrt(75/n^3) per sample, wanted below 5 % of 100 mV in the width."""
+    generator = np.random.default_rng(3)
+    assert spikes.find_spikes(TIME, trace()).smoothing_time == pytest.approx(0.05 * HALF_WIDTH, abs=1.0)
+    for noise in (0.1, 0.5):
+        found = spikes.find_spikes(TIME, trace() + noise * generator.normal(size=len(TIME)))
+        n = found.smoothing_time / 0.5
+        error = noise * np.sqrt(75 / n**3) / 0.5
+        assert error == pytest.approx(0.05 * HEIGHT / HALF_WIDTH, rel=0.5)
+    found = spikes.find_spikes(TIME, trace() + 8.0 * generator.normal(size=len(TIME)))
+    assert found.smoothing_time < 0.55 * HALF_WIDTH
 
 
 def test_noise_of_a_small_patch_does_little_to_the_measures():
@@ -94,6 +104,18 @@ def test_a_threshold_can_be_a_given_slope():
     x = float(np.sqrt(-lambertw(-0.25 / np.e, -1).real))
     np.testing.assert_allclose(found.threshold_time, PEAKS - x * WIDTH, atol=0.05)
     np.testing.assert_allclose(found.threshold_potential, REST + HEIGHT * np.exp(-(x**2) / 2), atol=0.1)
+
+
+def test_what_is_steeper_long_before_a_spike_is_not_taken_for_its_rise():
+    charging = 65.0 * np.exp(-TIME / 5.0)
+    found = spikes.find_spikes(TIME, trace() + charging, smoothing_time=8.0)
+    np.testing.assert_allclose(found.maximal_rise_time, PEAKS - WIDTH, atol=1.0)
+    np.testing.assert_allclose(found.threshold_time, PEAKS - ONSET * WIDTH, atol=0.5)
+    assert np.diff(charging).min() / 0.5 < -STEEPEST
+    dip = -40.0 * np.exp(-0.5 * ((TIME - 100.0) / 4.0) ** 2)
+    found = spikes.find_spikes(TIME, trace() + dip, smoothing_time=8.0)
+    assert np.diff(dip).max() / 0.5 > STEEPEST
+    np.testing.assert_allclose(found.maximal_rise_time, PEAKS - WIDTH, atol=1.0)
 
 
 def test_what_is_no_spike_is_not_found():
