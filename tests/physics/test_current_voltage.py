@@ -1,8 +1,8 @@
 """Currents of a voltage clamp follow the GHK equation from step to step, and reverse where GHK says.
 
 100 channels for potassium and 20 for sodium. Bounds are five standard errors: a false alarm in 6e-7 of all seeds for
-each of the comparisons. The patch is large enough that one charge moves its potential by 2 mV only: where it
-moves it by 8 mV, an ion in a pore lowers the potential that drives it, and currents are 2 to 3 % smaller.
+each of the comparisons. The patch is large enough that one charge, the least that a clamp can move, changes its
+potential by 2 mV only.
 """
 
 import numpy as np
