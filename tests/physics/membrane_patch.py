@@ -26,6 +26,7 @@ def make_patch(
     capacitance="1 uF/cm^2",
     grid=None,
     recording=None,
+    engine="brownian",
 ):
     """Return a scenario of one patch, in internal units: a membrane of 4 nm and 1 uF/cm2 at 37 degC.
 
@@ -37,7 +38,7 @@ def make_patch(
     size = {"area": area} if width is None else {"dimensions": 2, "width": width, "depth": area / width}
     tables = {
         "title": "A patch",
-        "simulation": {"duration": duration, "time_step": time_step},
+        "simulation": {"engine": engine, "duration": duration, "time_step": time_step},
         "geometry": size
         | {"inside_length": length, "outside_length": outside_length or length}
         | (grid or {}),

@@ -47,16 +47,17 @@ def pump(pumps, columns, beside, drops, counts, box, key, direction_key):
     `columns`: (pumps,) the column of voxels at each; `beside`: ions beside the membrane, see `crossing.Pores`;
     `drops`: (columns,) mV.
     """
-    sensed = -1
+    sensed, kind, forward, backward = -1, -1, 0.0, 0.0
     for i_pump in range(pumps.each.size):
         each, column = pumps.each[i_pump], columns[i_pump]
         if each.is_blocked:
             continue
-        if column != sensed:
+        # Neighbours of a type mostly sense the same.
+        if column != sensed or each.pump_type != kind:
             sense(beside, column, box.face_volumes, box.ions_per_volume, pumps.concentrations)
-            sensed = column
+            forward, backward = cycle_rates(pumps, each.pump_type, pumps.concentrations, drops[column])
+            sensed, kind = column, each.pump_type
         pumps.potentials[i_pump] = drops[column]
-        forward, backward = cycle_rates(pumps, each.pump_type, pumps.concentrations, drops[column])
         due = integrate_rate(each, i_pump, forward + backward, box.time_step, key)
         for cycle in range(due):
             direction = choose_direction(each, i_pump, cycle, forward, backward, direction_key)
