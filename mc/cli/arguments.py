@@ -1,5 +1,6 @@
 """What several commands take."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,13 @@ import click
 
 
 def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the arguments `scenario_file` and `overrides`."""
+    """Give a command the arguments `scenario_file` and `overrides`, an engine chosen by its option among them."""
+
+    @functools.wraps(command)
+    def choose_engine(overrides: tuple[str, ...], engine: str | None, **others: Any) -> Any:
+        chosen = () if engine is None else (f"simulation.engine={engine}",)
+        return command(overrides=(*overrides, *chosen), **others)
+
     argument = click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
     option = click.option(
         "--set",
@@ -17,7 +24,12 @@ def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help='Override a key of the scenario, for example --set inside.K="100 mM".',
     )
-    return argument(option(command))
+    engines = click.option(
+        "--engine",
+        type=click.Choice(["brownian", "lattice"]),
+        help="Follow every single ion, or count the ions in voxels; by default as the scenario says.",
+    )
+    return argument(option(engines(choose_engine)))
 
 
 class Quantity(click.ParamType):

@@ -20,11 +20,11 @@ PATCH = {
 def put_wave(engine, amplitude):
     """Let the concentrations inside vary as 1 + amplitude cos(pi x/L), neutral everywhere."""
     counts, box = engine.state.counts, engine.state.box
-    rows = slice(0, int(box.n_voxels[0]))
+    rows = slice(0, int(box.voxels.n_voxels[0]))
     distances = np.arange(rows.stop) * box.grid.spacing
     for species in range(len(counts)):
         total = counts[species, rows].sum()
-        shares = box.widths[rows] * (1.0 + amplitude * np.cos(np.pi * distances / distances[-1]))
+        shares = box.voxels.widths[rows] * (1.0 + amplitude * np.cos(np.pi * distances / distances[-1]))
         ions = np.floor(total * shares / shares.sum()).astype(np.int64)
         ions[1] += total - ions.sum()
         counts[species, rows, 0] = ions
@@ -33,7 +33,7 @@ def put_wave(engine, amplitude):
 def wave(engine, species):
     """Return the amplitude of that wave."""
     box = engine.state.box
-    rows = slice(0, int(box.n_voxels[0]))
+    rows = slice(0, int(box.voxels.n_voxels[0]))
     distances = np.arange(rows.stop) * box.grid.spacing
     ions = engine.state.counts[species, rows, 0]
     return 2.0 * (ions * np.cos(np.pi * distances / distances[-1])).sum() / ions.sum()

@@ -21,6 +21,7 @@ from mc.engines.lattice.diffusion import (
     make_row_transitions,
     pack_transitions,
 )
+from mc.engines.lattice.rows import Scratch, Voxels
 from mc.field import modes
 from mc.field.poisson import Grid
 from mc.membrane import gating
@@ -56,7 +57,7 @@ def make_state(
         places=1 if scenario.geometry.dimensions == 1 else placement.channels.size,
     )
     plane = make_plane(scenario, box, threads) if scenario.geometry.dimensions == 2 else None
-    longest = max(int(box.n_voxels.max()), box.columns)
+    longest = max(int(box.voxels.n_voxels.max()), box.voxels.columns)
     hops, shares = _make_hops(composition, box)
     state = stepping.State(
         box=box,
@@ -67,16 +68,16 @@ def make_state(
             * composition.diffusion_coefficients
             / box.thermal_potential,
         ),
-        counts=np.zeros((n_species, n_nodes, box.columns), dtype=np.int64),
+        counts=np.zeros((n_species, n_nodes, box.voxels.columns), dtype=np.int64),
         hops=hops,
         hops_along=_make_hops_along(composition, box),
         field=stepping.Field(
-            node_charges=np.zeros(n_nodes * box.columns, dtype=np.int64),
+            node_charges=np.zeros(n_nodes * box.voxels.columns, dtype=np.int64),
             conductivities=np.zeros(n_nodes),
             normal=np.zeros(n_nodes),
-            potential=np.zeros(n_nodes * box.columns),
-            drops=np.zeros(box.columns),
-            look_potential=np.zeros(n_nodes * box.columns),
+            potential=np.zeros(n_nodes * box.voxels.columns),
+            drops=np.zeros(box.voxels.columns),
+            look_potential=np.zeros(n_nodes * box.voxels.columns),
             clamped_drop=np.nan if clamped_potential is None else float(clamped_potential),
         ),
         plane=plane,
@@ -104,11 +105,12 @@ def make_state(
             np.zeros(1, dtype=np.int64),
             np.zeros(SPARE_TRANSITIONS + 64 * channels.chains.size, dtype=gating.TRANSITION),
         ),
-        scratch=stepping.Scratch(
-            row=np.zeros(longest, dtype=np.int64),
-            other=np.zeros(longest, dtype=np.int64),
-            moved=np.zeros(longest, dtype=np.int64),
-            slopes=np.zeros(longest),
+        scratch=Scratch(
+            row=np.zeros((threads, longest), dtype=np.int64),
+            other=np.zeros((threads, longest), dtype=np.int64),
+            moved=np.zeros((threads, longest), dtype=np.int64),
+            slopes=np.zeros((threads, longest)),
+            volumes=np.zeros((threads, longest)),
         ),
         step=np.zeros(1, dtype=np.int64),
     )
@@ -153,14 +155,19 @@ def make_box(scenario: Scenario, composition: Composition, time_step: float) -> 
             permittivity=VACUUM_PERMITTIVITY * water_permittivity(temperature),
             membrane_capacitance=scenario.membrane.capacitance * geometry.area,
         ),
-        n_voxels=n_voxels,
-        widths=widths.ravel(),
-        volumes=volumes,
+        voxels=Voxels(
+            stride=stride,
+            columns=columns,
+            n_voxels=n_voxels,
+            widths=widths.ravel(),
+            volumes=volumes,
+            time_step=time_step,
+            thermal_potential=thermal_potential(temperature),
+            face_over_spacing=geometry.area / columns / spacing,
+            spacing_along=geometry.transverse_lengths[0] / columns if cells else 1.0,
+        ),
         faces=faces,
         face_volumes=volumes[faces],
-        columns=columns,
-        spacing_along=geometry.transverse_lengths[0] / columns if cells else 1.0,
-        ring_volumes=np.zeros(columns),
     )
 
 
@@ -188,7 +195,7 @@ def _make_hops(composition: Composition, box: stepping.Box) -> tuple[Transitions
     hops = []
     for species, diffusion_coefficient in enumerate(composition.diffusion_coefficients):
         for side in range(2):
-            widths = box.widths[side * box.grid.stride :][: box.n_voxels[side]]
+            widths = box.voxels.widths[side * box.grid.stride :][: box.voxels.n_voxels[side]]
             transitions, of_first = make_row_transitions(
                 widths, box.grid.spacing, diffusion_coefficient, box.time_step
             )
@@ -200,7 +207,9 @@ def _make_hops(composition: Composition, box: stepping.Box) -> tuple[Transitions
 def _make_hops_along(composition: Composition, box: stepping.Box) -> Transitions:
     return pack_transitions(
         [
-            make_ring_transitions(box.columns, box.spacing_along, diffusion_coefficient, box.time_step)
+            make_ring_transitions(
+                box.voxels.columns, box.voxels.spacing_along, diffusion_coefficient, box.time_step
+            )
             for diffusion_coefficient in composition.diffusion_coefficients
         ]
     )
@@ -210,7 +219,7 @@ def _make_reservoirs(scenario: Scenario, composition: Composition, box: stepping
     return stepping.Reservoirs(
         means=reservoir_means(scenario, composition, box),
         exchanged=np.zeros((len(composition.names), 2, 2), dtype=np.int64),
-        end_charges=np.zeros((2, box.columns), dtype=np.int64),
+        end_charges=np.zeros((2, box.voxels.columns), dtype=np.int64),
         is_open=scenario.geometry.boundary == "bath",
     )
 
@@ -219,8 +228,8 @@ def reservoir_means(scenario: Scenario, composition: Composition, box: stepping.
     """Return the mean number of ions of a voxel at either far end as its reservoir fills it, (species, 2)."""
     lengths = np.array([scenario.geometry.inside_length, scenario.geometry.outside_length])
     present = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
-    ends = np.arange(2) * box.grid.stride + box.n_voxels - 1
-    return np.asarray(present * box.widths[ends] / lengths / box.columns, dtype=np.float64)
+    ends = np.arange(2) * box.grid.stride + box.voxels.n_voxels - 1
+    return np.asarray(present * box.voxels.widths[ends] / lengths / box.voxels.columns, dtype=np.float64)
 
 
 def _make_pores(
@@ -231,12 +240,12 @@ def _make_pores(
     shares: NDArray[np.float64],
 ) -> Pores:
     types, names = scenario.channels, composition.names
-    by_row = (len(names), 2, box.columns)
+    by_row = (len(names), 2, box.voxels.columns)
     return Pores(
         permeabilities=proteins.level_permeabilities(scenario, names),
         columns=_find_columns(places, box),
-        by_type=np.zeros((len(types), len(names), box.columns)),
-        totals=np.zeros((len(names), box.columns)),
+        by_type=np.zeros((len(types), len(names), box.voxels.columns)),
+        totals=np.zeros((len(names), box.voxels.columns)),
         crossings=np.zeros((len(types), len(names), 2), dtype=np.int64),
         shares=shares,
         present=np.zeros(by_row, dtype=np.int64),
@@ -247,4 +256,4 @@ def _make_pores(
 
 def _find_columns(places: NDArray[np.float64], box: stepping.Box) -> NDArray[np.int64]:
     """Return the column of voxels at each place along the membrane."""
-    return np.floor(places / box.spacing_along).astype(np.int64) % box.columns
+    return np.floor(places / box.voxels.spacing_along).astype(np.int64) % box.voxels.columns

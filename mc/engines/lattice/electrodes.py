@@ -33,13 +33,13 @@ def inject(amplifier, carrier, counts, valences, end_charges, box, step):
     moved = 1 if wanted > 0 else -1
     # A cation comes in for a positive charge, an anion goes out for it.
     source = 1 if moved == valences[carrier] else 0
-    source_end = box.faces[source] + box.n_voxels[source] - 1
-    target_end = box.faces[1 - source] + box.n_voxels[1 - source] - 1
+    source_end = box.faces[source] + box.voxels.n_voxels[source] - 1
+    target_end = box.faces[1 - source] + box.voxels.n_voxels[1 - source] - 1
     for ion in range(abs(wanted)):
-        first, column = (step + ion) % box.columns, -1
-        for turn in range(box.columns):
-            if counts[carrier, source_end, (first + turn) % box.columns] > 0:
-                column = (first + turn) % box.columns
+        first, column = (step + ion) % box.voxels.columns, -1
+        for turn in range(box.voxels.columns):
+            if counts[carrier, source_end, (first + turn) % box.voxels.columns] > 0:
+                column = (first + turn) % box.voxels.columns
                 break
         if column < 0:
             amplifier.is_empty[0] = True

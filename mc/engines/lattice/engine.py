@@ -38,6 +38,9 @@ class LatticeEngine:
         self.composition = compose(scenario)
         self.time_step = time_step
         self.threads = min(threads or available_threads(), available_threads())
+        if scenario.geometry.dimensions == 1:
+            # A row of voxels is too little to share.
+            self.threads = 1
         self.bulk_from = bulk_distances(scenario, self.composition)
         numba.set_num_threads(self.threads)
         self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
@@ -140,7 +143,7 @@ class LatticeEngine:
         end_charges = state.reservoirs.end_charges.sum(axis=1)
         charges = valences @ ions + end_charges
         drop = float(charges[0]) / state.box.grid.membrane_capacitance
-        potential = state.field.look_potential.reshape(-1, state.box.columns)
+        potential = state.field.look_potential.reshape(-1, state.box.voxels.columns)
         means = potential.mean(axis=1)
         inner, outer = (self._rows_of(side) for side in range(2))
         self._check_ledger(ions, charges, drop, float(means[inner][0] - means[outer][0]))
@@ -183,8 +186,8 @@ class LatticeEngine:
     def cells_along_x(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return centre and width of each voxel, and the position of each node, along x in nm."""
         box, thickness = self.state.box, self.scenario.membrane.thickness
-        widths = self._along_x(box.widths)
-        inside = int(box.n_voxels[0])
+        widths = self._along_x(box.voxels.widths)
+        inside = int(box.voxels.n_voxels[0])
         ends = np.cumsum(widths)
         centres = ends - widths / 2.0 - ends[inside - 1]
         centres[inside:] += thickness
@@ -197,7 +200,7 @@ class LatticeEngine:
         box = self.state.box
         if self.state.plane is None:
             return np.zeros(0)
-        return np.asarray((np.arange(box.columns) + 0.5) * box.spacing_along, dtype=np.float64)
+        return np.asarray((np.arange(box.voxels.columns) + 0.5) * box.voxels.spacing_along, dtype=np.float64)
 
     def _command_potential(self) -> float:
         """Return what a voltage clamp holds now, in mV; not a number without one."""
@@ -219,20 +222,23 @@ class LatticeEngine:
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
         """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
         box = self.state.box
-        by_column = self.state.field.look_potential.reshape(-1, box.columns)[self._rows_of(side)]
+        by_column = self.state.field.look_potential.reshape(-1, box.voxels.columns)[self._rows_of(side)]
         if self.state.plane is None or y is None:
             along_x = by_column.mean(axis=1)
         else:
             # Known in the middle of each voxel.
-            scaled = y / box.spacing_along - 0.5
+            scaled = y / box.voxels.spacing_along - 0.5
             column, share = math.floor(scaled), scaled - math.floor(scaled)
-            near, far = by_column[:, column % box.columns], by_column[:, (column + 1) % box.columns]
+            near, far = (
+                by_column[:, column % box.voxels.columns],
+                by_column[:, (column + 1) % box.voxels.columns],
+            )
             along_x = (1.0 - share) * near + share * far
         return float(np.interp(distance, np.arange(along_x.size) * box.grid.spacing, along_x))
 
     def _rows_of(self, side: int) -> slice:
         first = side * self.state.box.grid.stride
-        return slice(first, first + int(self.state.box.n_voxels[side]))
+        return slice(first, first + int(self.state.box.voxels.n_voxels[side]))
 
     def _along_x(self, by_row: NDArray) -> NDArray:
         """Return rows (last axis) in the order of x: those inside from the far end, then those outside."""
@@ -248,12 +254,12 @@ class LatticeEngine:
 
     def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
         rows = self._bulk_rows(side)
-        return float(np.average(values[rows], weights=self.state.box.widths[rows]))
+        return float(np.average(values[rows], weights=self.state.box.voxels.widths[rows]))
 
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
         """Return the ions of a 1 mM solution in each row, (2 * stride,)."""
         box = self.state.box
-        return np.asarray(box.volumes * box.columns * box.ions_per_volume, dtype=np.float64)
+        return np.asarray(box.voxels.volumes * box.voxels.columns * box.ions_per_volume, dtype=np.float64)
 
     def _bulk_concentrations(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         per_millimolar = self._ions_per_millimolar()
@@ -264,7 +270,7 @@ class LatticeEngine:
         if self.state.plane is None:
             return None
         by_column = self.state.counts.swapaxes(1, 2)
-        per_millimolar = self._along_x(self._ions_per_millimolar()) / self.state.box.columns
+        per_millimolar = self._along_x(self._ions_per_millimolar()) / self.state.box.voxels.columns
         # Known in the middle of each voxel; told at its near end, as the other engines know it.
         at_near_ends = (potential + np.roll(potential, 1, axis=1)) / 2.0
         return Maps(

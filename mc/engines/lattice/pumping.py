@@ -61,4 +61,4 @@ def pump(pumps, columns, beside, drops, counts, box, key, direction_key):
         due = integrate_rate(each, i_pump, forward + backward, box.time_step, key)
         for cycle in range(due):
             direction = choose_direction(each, i_pump, cycle, forward, backward, direction_key)
-            turn(pumps, each.pump_type, direction, counts, box.faces, box.n_voxels, column)
+            turn(pumps, each.pump_type, direction, counts, box.faces, box.voxels.n_voxels, column)

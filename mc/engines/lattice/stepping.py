@@ -7,10 +7,18 @@ import numpy as np
 from mc.compilation import entry_point, internal
 from mc.engines.lattice.crossing import Pores, cross, find_beside, move_crossed, sum_permeabilities
 from mc.engines.lattice.diffusion import Transitions as Hops
-from mc.engines.lattice.diffusion import scatter
-from mc.engines.lattice.drift import drift_row
 from mc.engines.lattice.electrodes import inject
 from mc.engines.lattice.pumping import pump, sense
+from mc.engines.lattice.rows import (
+    Scratch,
+    Voxels,
+    diffuse_all_normal,
+    diffuse_all_rings,
+    diffuse_normal,
+    drift_all_normal,
+    drift_all_rings,
+    drift_normal,
+)
 from mc.engines.lattice.sampling import binomial, make_step_key, poisson
 from mc.field.deposition import WEIGHT_ONE
 from mc.field.modes import (
@@ -39,22 +47,11 @@ class Box(NamedTuple):
     ions_per_volume: float
     """Of a 1 mM solution, 1/nm3."""
     grid: Grid
-    n_voxels: np.ndarray
-    """(2,) voxels of each side along the normal; their nodes are 0, h, 2h... from the membrane."""
-    widths: np.ndarray
-    """(2 * stride,) of each voxel along the normal, nm; 0 beyond the far end."""
-    volumes: np.ndarray
-    """(2 * stride,) nm3."""
+    voxels: Voxels
     faces: np.ndarray
     """(2,) the rows of the voxels beside the membrane."""
     face_volumes: np.ndarray
     """(2,) nm3."""
-    columns: int
-    """Voxels along the membrane; 1 in one dimension."""
-    spacing_along: float
-    """nm; of no meaning in one dimension."""
-    ring_volumes: np.ndarray
-    """(columns,) working memory: the volumes of the voxels of a row along the membrane."""
 
 
 class Species(NamedTuple):
@@ -108,15 +105,6 @@ class Reservoirs(NamedTuple):
     is_open: bool
 
 
-class Scratch(NamedTuple):
-    """Working memory for a row of voxels."""
-
-    row: np.ndarray
-    other: np.ndarray
-    moved: np.ndarray
-    slopes: np.ndarray
-
-
 class Keys(NamedTuple):
     """Keys of the random streams, each of shape (2,)."""
 
@@ -165,99 +153,42 @@ class State(NamedTuple):
     """(1,) steps done."""
 
 
-# --- rows of voxels ---
+# --- where ions go ---
 
 
 @internal
-def diffuse(state, step):
-    """Share out the ions of every voxel along the normal by the chances of a step."""
-    box, counts, scratch = state.box, state.counts, state.scratch
+def diffuse(state, step, plane, line):
+    """Share out the ions of every voxel along the normal by the chances of a step; in a plane on all threads."""
+    voxels, counts, hops, scratch = state.box.voxels, state.counts, state.hops, state.scratch
     key = make_step_key(state.keys.diffusion, step)
-    for species in range(counts.shape[0]):
-        for side in range(2):
-            first, n = side * box.grid.stride, box.n_voxels[side]
-            which = 2 * species + side
-            for column in range(box.columns):
-                for k in range(n):
-                    scratch.row[k] = counts[species, first + k, column]
-                scatter(
-                    scratch.row[:n], which, state.hops, key, which * box.columns + column, scratch.other[:n]
-                )
-                for k in range(n):
-                    counts[species, first + k, column] = scratch.other[k]
+    if line is not None:
+        for which in range(2 * counts.shape[0]):
+            diffuse_normal(which, 0, counts, voxels, hops, key, scratch, 0)
+    if plane is not None:
+        diffuse_all_normal(counts, voxels, hops, key, scratch)
 
 
 @internal
-def diffuse_along(state, step):
-    """Share out the ions of every voxel along the membrane."""
-    box, counts, scratch = state.box, state.counts, state.scratch
-    if box.columns > 1:
+def diffuse_along(state, step, plane):
+    """Share out the ions of every voxel along the membrane, where that is tracked."""
+    if plane is not None:
         key = make_step_key(state.keys.diffusion_along, step)
-        for species in range(counts.shape[0]):
-            for row in range(counts.shape[1]):
-                if box.widths[row] == 0.0:
-                    continue
-                entity = species * counts.shape[1] + row
-                scatter(counts[species, row], species, state.hops_along, key, entity, scratch.other)
-                for column in range(box.columns):
-                    counts[species, row, column] = scratch.other[column]
+        diffuse_all_rings(state.counts, state.box.voxels, state.hops_along, key, state.scratch)
 
 
 @internal
-def drift(state, step):
+def drift(state, step, plane, line):
     """Let ions hop down the potential, along the normal, then along the membrane."""
-    box, counts, scratch, columns = state.box, state.counts, state.scratch, state.box.columns
-    potential, thermal = state.field.potential, state.box.thermal_potential
+    voxels, counts, kinds, scratch = state.box.voxels, state.counts, state.species, state.scratch
+    potential = state.field.potential
     key = make_step_key(state.keys.drift, step)
-    for species in range(counts.shape[0]):
-        valence, diffusion = state.species.valences[species], state.species.diffusion_coefficients[species]
-        exchange = diffusion * box.time_step * box.grid.area / (columns * box.grid.spacing)
-        for side in range(2):
-            first, n = side * box.grid.stride, box.n_voxels[side]
-            for column in range(columns):
-                for k in range(n):
-                    scratch.row[k] = counts[species, first + k, column]
-                for k in range(n - 1):
-                    node = (first + k) * columns + column
-                    scratch.slopes[k] = valence * (potential[node] - potential[node + columns]) / thermal
-                drift_row(
-                    scratch.row[:n],
-                    scratch.slopes,
-                    box.volumes[first : first + n],
-                    exchange,
-                    False,
-                    key,
-                    (2 * species + side) * columns + column,
-                    scratch.other,
-                    scratch.moved,
-                )
-                for k in range(n):
-                    counts[species, first + k, column] = scratch.row[k]
-    if columns > 1:
+    if line is not None:
+        for which in range(2 * counts.shape[0]):
+            drift_normal(which, 0, counts, voxels, kinds, potential, key, scratch, 0)
+    if plane is not None:
+        drift_all_normal(counts, voxels, kinds, potential, key, scratch)
         key = make_step_key(state.keys.drift_along, step)
-        for species in range(counts.shape[0]):
-            valence = state.species.valences[species]
-            diffusion = state.species.diffusion_coefficients[species]
-            for row in range(counts.shape[1]):
-                if box.widths[row] == 0.0:
-                    continue
-                for column in range(columns):
-                    here = potential[row * columns + column]
-                    there = potential[row * columns + (column + 1) % columns]
-                    scratch.slopes[column] = valence * (here - there) / thermal
-                    box.ring_volumes[column] = box.volumes[row]
-                exchange = diffusion * box.time_step * box.volumes[row] / box.spacing_along**2
-                drift_row(
-                    counts[species, row],
-                    scratch.slopes,
-                    box.ring_volumes,
-                    exchange,
-                    True,
-                    key,
-                    species * counts.shape[1] + row,
-                    scratch.other,
-                    scratch.moved,
-                )
+        drift_all_rings(counts, voxels, kinds, potential, key, scratch)
 
 
 @internal
@@ -269,9 +200,9 @@ def exchange(state, step):
     key = make_step_key(state.keys.reservoirs, step)
     for species in range(counts.shape[0]):
         for side in range(2):
-            end = side * box.grid.stride + box.n_voxels[side] - 1
+            end = side * box.grid.stride + box.voxels.n_voxels[side] - 1
             draw = 0
-            for column in range(box.columns):
+            for column in range(box.voxels.columns):
                 number, draw = poisson(reservoirs.means[species, side], key, 2 * species + side, draw)
                 gained = number - counts[species, end, column]
                 counts[species, end, column] = number
@@ -287,7 +218,7 @@ def exchange(state, step):
 def sum_charges(state):
     """Write the charge at each node; return that of the inside in e."""
     box, counts, node_charges = state.box, state.counts, state.field.node_charges
-    columns, end_charges = box.columns, state.reservoirs.end_charges
+    columns, end_charges = box.voxels.columns, state.reservoirs.end_charges
     node_charges[:] = 0
     for species in range(counts.shape[0]):
         unit = state.species.valences[species] * WEIGHT_ONE
@@ -295,7 +226,7 @@ def sum_charges(state):
             for column in range(columns):
                 node_charges[row * columns + column] += unit * counts[species, row, column]
     for side in range(2):
-        end = side * box.grid.stride + box.n_voxels[side] - 1
+        end = side * box.grid.stride + box.voxels.n_voxels[side] - 1
         for column in range(columns):
             node_charges[end * columns + column] += end_charges[side, column] * WEIGHT_ONE
     inside = 0
@@ -310,14 +241,14 @@ def find_conductivities(state):
     box, counts, conductivities = state.box, state.counts, state.field.conductivities
     conductivities[:] = 0.0
     for side in range(2):
-        first, n = side * box.grid.stride, box.n_voxels[side]
+        first, n = side * box.grid.stride, box.voxels.n_voxels[side]
         for species in range(counts.shape[0]):
             before = 0.0
             for row in range(first, first + n):
                 ions = 0
-                for column in range(box.columns):
+                for column in range(box.voxels.columns):
                     ions += counts[species, row, column]
-                density = ions / (box.volumes[row] * box.columns)
+                density = ions / (box.voxels.volumes[row] * box.voxels.columns)
                 if row > first:
                     mean = 0.5 * (before + density)
                     conductivities[row - 1] += state.species.mobile_charges[species] * mean
@@ -345,7 +276,7 @@ def find_potential_in_plane(state, plane, factors, potential):
 @internal
 def clamp_potential(box, drop, potential):
     """Write the potential of a clamped slab between baths without a field."""
-    inside = box.grid.stride * box.columns
+    inside = box.grid.stride * box.voxels.columns
     for node in range(potential.size):
         potential[node] = drop if node < inside else 0.0
 
@@ -353,8 +284,8 @@ def clamp_potential(box, drop, potential):
 @internal
 def set_drops(box, potential, drops):
     """Write the drop across the slab in each column."""
-    for column in range(box.columns):
-        inner, outer = column, box.grid.stride * box.columns + column
+    for column in range(box.voxels.columns):
+        inner, outer = column, box.grid.stride * box.voxels.columns + column
         drops[column] = potential[inner] - potential[outer]
 
 
@@ -416,7 +347,7 @@ def settle(state):
     if not np.isnan(state.field.clamped_drop):
         clamp_potential(state.box, state.field.clamped_drop, state.field.potential)
     solve(state, 0, state.plane, state.line)
-    drift(state, 0)
+    drift(state, 0, state.plane, state.line)
     look(state, state.plane, state.line)
 
 
@@ -438,7 +369,7 @@ def advance(state, n_steps):
 
         # Known: ions after the last step's drift, open channels, the drop. From them, what crosses in the step; the
         # drop follows as it crosses.
-        find_beside(pores, counts, box.faces, box.n_voxels)
+        find_beside(pores, counts, box.faces, box.voxels.n_voxels)
         cross(
             pores,
             state.species.valences,
@@ -453,9 +384,9 @@ def advance(state, n_steps):
 
         # All diffuse, whatever the step's length. Those that cross are put on their new side while each row of voxels
         # still has the ions that it had.
-        diffuse(state, step)
-        move_crossed(pores, counts, box.faces, box.n_voxels)
-        diffuse_along(state, step)
+        diffuse(state, step, plane, line)
+        move_crossed(pores, counts, box.faces, box.voxels.n_voxels)
+        diffuse_along(state, step, plane)
         exchange(state, step)
 
         # Known: that drop. Gates act, and what conducts in the next step follows from them.
@@ -484,7 +415,7 @@ def advance(state, n_steps):
 
         # Known: all charges. In their field, weakened by the current that it is about to drive, ions drift.
         solve(state, step, plane, line)
-        drift(state, step)
+        drift(state, step, plane, line)
         state.step[0] = step + 1
         made += 1
     look(state, plane, line)
@@ -497,18 +428,19 @@ def place_ions(state, totals, key):
     box, counts = state.box, state.counts
     for species in range(counts.shape[0]):
         for side in range(2):
-            first, n = side * box.grid.stride, box.n_voxels[side]
+            first, n = side * box.grid.stride, box.voxels.n_voxels[side]
             left, draw, length = totals[species, side], 0, 0.0
             for row in range(first, first + n):
-                length += box.widths[row]
+                length += box.voxels.widths[row]
             for row in range(first + n - 1, first - 1, -1):
-                for column in range(box.columns, 0, -1):
+                for column in range(box.voxels.columns, 0, -1):
                     # Of the row's volume and of those nearer to the membrane, what one voxel holds.
-                    share = box.widths[row] / (
-                        box.columns * (length - box.widths[row]) + column * box.widths[row]
+                    share = box.voxels.widths[row] / (
+                        box.voxels.columns * (length - box.voxels.widths[row])
+                        + column * box.voxels.widths[row]
                     )
                     ions, draw = binomial(left, share, key, 2 * species + side, draw)
                     counts[species, row, column - 1] = ions
                     left -= ions
-                length -= box.widths[row]
+                length -= box.voxels.widths[row]
             counts[species, first, 0] += left

@@ -49,7 +49,7 @@ def test_voxels_fill_the_box(spacing):
     assert nodes.size == centres.size
     assert {0.0, 4.0} <= set(nodes)
     box = engine.state.box
-    assert box.volumes.sum() * box.columns == pytest.approx(20.0 * 2000.0)
+    assert box.voxels.volumes.sum() * box.voxels.columns == pytest.approx(20.0 * 2000.0)
 
 
 def test_ions_start_uniform_on_their_own_sides():
@@ -59,7 +59,7 @@ def test_ions_start_uniform_on_their_own_sides():
     ions = engine.observe().ions
     np.testing.assert_array_equal(ions[:, 0], composition.counts_inside)
     np.testing.assert_array_equal(ions[:, 1], composition.counts_outside)
-    widths = box.widths.reshape(2, -1)
+    widths = box.voxels.widths.reshape(2, -1)
     shares = widths / widths.sum(axis=1, keepdims=True)
     expected = ions[:, :, np.newaxis] * shares
     found = counts[:, :, 0].reshape(expected.shape)
