@@ -644,7 +644,7 @@ def advise(scenario: Scenario) -> Advice:
         time_step=time_step,
         n_steps=n_steps,
         largest_safe_time_step=tightest.safe,
-        largest_possible_time_step=min(limit.possible for limit in limits),
+        largest_possible_time_step=largest_time_step(scenario).possible,
         time_step_cause=tightest.cause,
         elementary_voltage_step=elementary_step,
         capacitance_noise=noise,

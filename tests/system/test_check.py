@@ -123,3 +123,13 @@ def test_help_lists_the_commands_without_importing_them():
     assert result.returncode == 0, result.stderr
     for name in ("run", "check", "plot", "theory"):
         assert f"  {name} " in result.stdout
+
+
+def test_another_engine_is_chosen_by_its_option():
+    followed, counted = run(), run("--engine", "lattice")
+    assert followed.exit_code == counted.exit_code == 0
+    assert "double layers are smeared" in followed.stdout or "20 cells" not in followed.stdout
+    assert "do not resolve the double layers" in counted.stdout
+    assert run("--engine", "continuous").exit_code == 2
+    as_key = run("--set", "simulation.engine=lattice")
+    assert as_key.stdout == counted.stdout

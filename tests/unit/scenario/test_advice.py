@@ -336,3 +336,75 @@ def test_a_transporters_current_at_rest_is_counted(read):
     )
     assert leaky.pump_current < 0.0
     assert leaky.ghk_potential_with_pumps > leaky.ghk_potential + 1.0
+
+
+# --- counts in voxels ---
+
+LATTICE = "simulation.engine=lattice"
+
+
+def test_voxels_are_a_tenth_of_the_shorter_bath_unless_said_otherwise(read):
+    def spacing(*overrides):
+        scenario = read(LATTICE, *overrides)
+        return resolve_grid_spacing(scenario, compose(scenario))
+
+    assert spacing() == pytest.approx(2.0)
+    assert spacing("geometry.inside_length=80 nm") == pytest.approx(3.0)
+    assert spacing("geometry.inside_length=5 um") == pytest.approx(25.0)
+    assert spacing("geometry.grid_spacing=7 nm") == pytest.approx(7.0)
+
+
+def test_along_the_membrane_voxels_are_as_long_as_along_its_normal(read_2d):
+    assert resolve_transverse_cells(read_2d(LATTICE)) == (128,)
+    assert resolve_transverse_cells(read_2d()) == (256,)
+
+
+def test_a_lattices_time_step_follows_from_what_crosses_charges_and_acts(read):
+    scenario = read(LATTICE, "simulation.duration=100 us", "simulation.time_step=auto")
+    limits = {limit.cause: limit for limit in advice_module.find_time_step_limits(scenario)}
+    crossing = limits["K crossing from voxels of 1 nm"]
+    drop = 150.0 / 26.7267
+    velocity = sum(
+        channel.count * channel.permeability.get("K", 0.0) / scenario.geometry.area
+        for channel in scenario.channels
+    ) * (drop / -math.expm1(-drop))
+    assert crossing.comfortable == pytest.approx(0.05 * 1.0 / velocity, rel=1e-4)
+    assert crossing.comfortable < crossing.safe < crossing.possible
+    charging = limits["the membrane's charging, all channels open"]
+    assert charging.safe == pytest.approx(10.0 * charging.comfortable)
+    assert resolve_time_step(scenario) <= min(limit.comfortable for limit in limits.values())
+    assert resolve_time_step(read(LATTICE, "simulation.duration=1 us", "simulation.time_step=auto")) <= 1.0
+
+
+def test_a_lattice_whose_membrane_is_closed_has_no_longest_step(read):
+    scenario = read(
+        LATTICE, "channels=[]", "pumps=[]", "simulation.duration=1 s", "simulation.time_step=auto"
+    )
+    assert resolve_time_step(scenario) == 1e6
+    assert largest_time_step(scenario).possible == math.inf
+    assert math.isinf(advise(scenario).largest_safe_time_step)
+
+
+def test_a_step_in_which_all_would_cross_is_refused(read):
+    long = read(LATTICE, "simulation.duration=1 s", "simulation.time_step=100 ms", "pumps=[]")
+    with pytest.raises(StabilityError, match="too long"):
+        resolve_time_step(long)
+
+
+def test_a_lattice_counts_more_ions_than_can_be_numbered(read):
+    crowd = ("geometry.area=1000 um^2", "geometry.inside_length=1 um")
+    with pytest.raises(ScenarioError, match="can be numbered"):
+        advise(read(*crowd))
+    advice = advise(read(LATTICE, *crowd))
+    assert advice.n_ions > 2**32
+    assert advice.memory_bytes < 1e8
+    assert not advice.refusals
+
+
+def test_a_lattice_says_what_its_voxels_leave_out(read):
+    advice = advise(read(LATTICE, "simulation.time_step=50 ns", "simulation.duration=100 us"))
+    assert any("do not resolve the double layers" in note for note in advice.notes)
+    assert any("farther than voxels" in note for note in advice.notes)
+    assert not any("wider than the Debye length" in warning for warning in advice.warnings)
+    fine = advise(read(LATTICE, "geometry.grid_spacing=0.3 nm", "simulation.time_step=0.01 ns"))
+    assert not any("voxels" in note for note in fine.notes)
