@@ -18,10 +18,25 @@ def membrane_charge(counts, valences, end_charges, stride):
 
 
 @internal
+def find_carrier(counts, end, n_voxels, first):
+    """Return row and column of an ion nearest to the far end in row `end`, or -1 and -1 if there is none.
+
+    `counts`: (2 * stride, columns); the columns of a row are looked at in turn from number `first` on.
+    """
+    columns = counts.shape[1]
+    for row in range(end, end - n_voxels, -1):
+        for turn in range(columns):
+            column = (first + turn) % columns
+            if counts[row, column] > 0:
+                return row, column
+    return -1, -1
+
+
+@internal
 def inject(amplifier, carrier, counts, valences, end_charges, box, step):
     """Let the amplifier move the charge that it wants to at the end of a step; `carrier`: a monovalent species.
 
-    With transverse axes the columns take turns.
+    The ion is taken from the voxel nearest to the far end that has one; with transverse axes the columns take turns.
     """
     if amplifier.mode[0] == FREE:
         return
@@ -33,18 +48,15 @@ def inject(amplifier, carrier, counts, valences, end_charges, box, step):
     moved = 1 if wanted > 0 else -1
     # A cation comes in for a positive charge, an anion goes out for it.
     source = 1 if moved == valences[carrier] else 0
-    source_end = box.faces[source] + box.voxels.n_voxels[source] - 1
+    n_source = box.voxels.n_voxels[source]
+    source_end = box.faces[source] + n_source - 1
     target_end = box.faces[1 - source] + box.voxels.n_voxels[1 - source] - 1
     for ion in range(abs(wanted)):
-        first, column = (step + ion) % box.voxels.columns, -1
-        for turn in range(box.voxels.columns):
-            if counts[carrier, source_end, (first + turn) % box.voxels.columns] > 0:
-                column = (first + turn) % box.voxels.columns
-                break
-        if column < 0:
+        row, column = find_carrier(counts[carrier], source_end, n_source, step + ion)
+        if row < 0:
             amplifier.is_empty[0] = True
             return
-        counts[carrier, source_end, column] -= 1
+        counts[carrier, row, column] -= 1
         counts[carrier, target_end, column] += 1
         amplifier.injected[0] += moved
         if amplifier.mode[0] == CURRENT:
