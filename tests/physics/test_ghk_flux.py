@@ -280,7 +280,7 @@ def test_a_gate_does_not_pump(simulate_patch, rate):
         channels=[channel],
         area=AREA,
         length=8.0,
-        duration=30_000.0,
+        duration=45_000.0,
         interval=50.0,
     )
     settled = np.searchsorted(recording.time, 8000.0)
