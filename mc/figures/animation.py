@@ -120,6 +120,10 @@ def animate(
 def choose_moments(recording: Recording, n_frames: int | None) -> Moments:
     """Return `n_frames` of the recorded frames, evenly spaced with the first and the last; None: see `animate`."""
     positions = recording.positions
+    if recording.engine == "lattice":
+        raise RecordingError(
+            f"{recording.path} counts ions in voxels: none has a place that could be animated"
+        )
     n_recorded = len(positions.time)
     if n_recorded < 2:
         raise RecordingError(

@@ -56,7 +56,7 @@ def make_figures(
     if has_two_dimensions(recording):
         if len(recording.maps.time):
             figures["maps"] = figure_of_maps(recording)
-        if len(recording.positions.time):
+        if recording.positions.x.size:
             figures["ions"] = figure_of_ions(recording)
     for name, draw in ELECTROPHYSIOLOGY.items():
         figure = draw(recording)

@@ -889,7 +889,12 @@ def _judge_sensing(scenario: Scenario) -> list[str]:
     """
     geometry = scenario.geometry
     area = geometry.area
-    if geometry.depth is not None:
+    sensed_reach = SENSING_REACH
+    if is_lattice(scenario):
+        # One voxel beside the membrane.
+        area /= math.prod(resolve_transverse_cells(scenario))
+        sensed_reach = (geometry.grid_spacing or default_voxel_size(scenario)) / 2.0
+    elif geometry.depth is not None:
         area = geometry.depth * min(2.0 * SENSING_REACH, geometry.transverse_lengths[0])
     warnings = []
     for carrier in scenario.carriers:
@@ -897,7 +902,7 @@ def _judge_sensing(scenario: Scenario) -> list[str]:
             (scenario.inside, "inside", carrier.outward),
             (scenario.outside, "outside", carrier.inward),
         ):
-            reach = min(SENSING_REACH, getattr(geometry, f"{side}_length"))
+            reach = min(sensed_reach, getattr(geometry, f"{side}_length"))
             for name in moved:
                 sensed = solution.get(name, 0.0) * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * area * reach
                 if 0.0 < sensed < _FEWEST_SENSED:

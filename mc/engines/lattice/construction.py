@@ -16,9 +16,10 @@ from mc.engines import proteins
 from mc.engines.lattice import stepping
 from mc.engines.lattice.crossing import Pores
 from mc.engines.lattice.diffusion import (
+    Row,
     Transitions,
     make_ring_transitions,
-    make_row_transitions,
+    make_row,
     pack_transitions,
 )
 from mc.engines.lattice.rows import Scratch, Voxels
@@ -58,7 +59,7 @@ def make_state(
     )
     plane = make_plane(scenario, box, threads) if scenario.geometry.dimensions == 2 else None
     longest = max(int(box.voxels.n_voxels.max()), box.voxels.columns)
-    hops, shares = _make_hops(composition, box)
+    rows = _make_rows(scenario, composition, box)
     state = stepping.State(
         box=box,
         species=stepping.Species(
@@ -69,7 +70,7 @@ def make_state(
             / box.thermal_potential,
         ),
         counts=np.zeros((n_species, n_nodes, box.voxels.columns), dtype=np.int64),
-        hops=hops,
+        hops=pack_transitions([row.transitions for row in rows]),
         hops_along=_make_hops_along(composition, box),
         field=stepping.Field(
             node_charges=np.zeros(n_nodes * box.voxels.columns, dtype=np.int64),
@@ -82,8 +83,8 @@ def make_state(
         ),
         plane=plane,
         line=0 if plane is None else None,
-        reservoirs=_make_reservoirs(scenario, composition, box),
-        pores=_make_pores(scenario, composition, box, placement.channels, shares),
+        reservoirs=_make_reservoirs(scenario, composition, box, rows),
+        pores=_make_pores(scenario, composition, box, placement.channels, rows),
         channels=channels,
         pumps=proteins.make_pumps(scenario, names, composition.valences, seed),
         pump_columns=_find_columns(placement.pumps, box),
@@ -189,19 +190,27 @@ def make_plane(scenario: Scenario, box: stepping.Box, threads: int) -> stepping.
     return stepping.Plane(box_modes, implicit, exact, modes.make_workspace(box_modes, threads))
 
 
-def _make_hops(composition: Composition, box: stepping.Box) -> tuple[Transitions, NDArray[np.float64]]:
-    """Return the transitions along the normal, and the shares of a step spent beside the membrane."""
-    shares = np.zeros((2 * len(composition.names), box.grid.stride))
-    hops = []
-    for species, diffusion_coefficient in enumerate(composition.diffusion_coefficients):
-        for side in range(2):
-            widths = box.voxels.widths[side * box.grid.stride :][: box.voxels.n_voxels[side]]
-            transitions, of_first = make_row_transitions(
-                widths, box.grid.spacing, diffusion_coefficient, box.time_step
-            )
-            hops.append(transitions)
-            shares[2 * species + side, : of_first.size] = of_first
-    return pack_transitions(hops), shares
+def _make_rows(scenario: Scenario, composition: Composition, box: stepping.Box) -> list[Row]:
+    """Return how each species goes about along the normal, inside and outside, in the order 2 * species + side."""
+    return [
+        make_row(
+            box.voxels.widths[side * box.grid.stride :][: box.voxels.n_voxels[side]],
+            box.grid.spacing,
+            diffusion_coefficient,
+            box.time_step,
+            scenario.geometry.boundary == "bath",
+        )
+        for diffusion_coefficient in composition.diffusion_coefficients
+        for side in range(2)
+    ]
+
+
+def _pad(by_row: list[NDArray[np.float64]], box: stepping.Box) -> NDArray[np.float64]:
+    """Return what is known of the voxels of each row as one table, (2 * species, stride)."""
+    table = np.zeros((len(by_row), box.grid.stride))
+    for row, values in enumerate(by_row):
+        table[row, : values.size] = values
+    return table
 
 
 def _make_hops_along(composition: Composition, box: stepping.Box) -> Transitions:
@@ -215,9 +224,13 @@ def _make_hops_along(composition: Composition, box: stepping.Box) -> Transitions
     )
 
 
-def _make_reservoirs(scenario: Scenario, composition: Composition, box: stepping.Box) -> stepping.Reservoirs:
+def _make_reservoirs(
+    scenario: Scenario, composition: Composition, box: stepping.Box, rows: list[Row]
+) -> stepping.Reservoirs:
     return stepping.Reservoirs(
         means=reservoir_means(scenario, composition, box),
+        immigration=_pad([row.immigration for row in rows], box),
+        immigrant_shares=np.array([row.immigrant_share for row in rows]).reshape(-1, 2),
         exchanged=np.zeros((len(composition.names), 2, 2), dtype=np.int64),
         end_charges=np.zeros((2, box.voxels.columns), dtype=np.int64),
         is_open=scenario.geometry.boundary == "bath",
@@ -237,7 +250,7 @@ def _make_pores(
     composition: Composition,
     box: stepping.Box,
     places: NDArray[np.float64],
-    shares: NDArray[np.float64],
+    rows: list[Row],
 ) -> Pores:
     types, names = scenario.channels, composition.names
     by_row = (len(names), 2, box.voxels.columns)
@@ -247,7 +260,7 @@ def _make_pores(
         by_type=np.zeros((len(types), len(names), box.voxels.columns)),
         totals=np.zeros((len(names), box.voxels.columns)),
         crossings=np.zeros((len(types), len(names), 2), dtype=np.int64),
-        shares=shares,
+        shares=_pad([row.shares for row in rows], box),
         present=np.zeros(by_row, dtype=np.int64),
         beside=np.zeros(by_row),
         leaving=np.zeros(by_row, dtype=np.int64),

@@ -71,12 +71,14 @@ def sum_permeabilities(pores, chains):
 
 
 @internal
-def find_beside(pores, counts, faces, n_voxels):
+def find_beside(pores, counts, faces, n_voxels, reservoirs):
     """Find how many ions are beside the membrane over the step; no one has left yet."""
     for species in range(pores.totals.shape[0]):
         for column in range(pores.totals.shape[1]):
             for side in range(2):
-                present, beside = int64(0), 0.0
+                # Those that will come in from a reservoir are there on average.
+                beside = reservoirs.means[species, side] * reservoirs.immigrant_shares[species, side]
+                present = int64(0)
                 for k in range(n_voxels[side]):
                     ions = counts[species, faces[side] + k, column]
                     present += ions

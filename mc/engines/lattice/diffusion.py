@@ -30,15 +30,36 @@ class Transitions(NamedTuple):
     """Of going to a target, for an ion that went to none of those before it in the list."""
 
 
-def make_row_transitions(
-    widths: NDArray[np.float64], spacing: float, diffusion_coefficient: float, time_step: float
-) -> tuple[Transitions, NDArray[np.float64]]:
-    """Return the transitions of a row with two ends, and the share of a step that ions spend in its first voxel.
+class Row(NamedTuple):
+    """How the ions of one species and side go about along the normal."""
 
-    `widths`: (voxels,) nm; `spacing`: between their nodes, nm; `diffusion_coefficient` in nm2/ns. The shares,
-    (voxels,) by the voxel where a step begins, are the mean of the chance to be in the first one over the step.
+    transitions: Transitions
+    shares: NDArray[np.float64]
+    """(voxels,) the part of a step that an ion spends in the first voxel, by the voxel where it starts."""
+    immigration: NDArray[np.float64]
+    """(voxels,) ions that are in each voxel after a step and came out of a reservoir in it, on average and for each
+    that the reservoir's own voxel holds; none where the far end is closed."""
+    immigrant_share: float
+    """How many of them are in the first voxel over the step, on average."""
+
+
+def make_row(
+    widths: NDArray[np.float64],
+    spacing: float,
+    diffusion_coefficient: float,
+    time_step: float,
+    is_open: bool = False,
+) -> Row:
+    """Return how ions go about in a row of voxels with two ends, the far one closed or open.
+
+    `widths`: (voxels,) nm; `spacing`: between their nodes, nm; `diffusion_coefficient` in nm2/ns.
+
+    The last voxel of an open row is the reservoir's, always as full. Ions that get there do not come back; others
+    come out of it all the time, so many that a uniform density stays what it is. That says how many, where they are
+    after a step, and how long they were in the first voxel: what the ions of a uniform density leave of it.
     """
     n = widths.size
+    inner = n - 1 if is_open else n
     # Symmetric with the roots of the widths: real modes, and detailed balance survives rounding.
     symmetric = np.zeros((n, n))
     for i in range(n - 1):
@@ -46,15 +67,21 @@ def make_row_transitions(
         symmetric[i, i + 1] = symmetric[i + 1, i] = rate / np.sqrt(widths[i] * widths[i + 1])
         symmetric[i, i] -= rate / widths[i]
         symmetric[i + 1, i + 1] -= rate / widths[i + 1]
-    eigenvalues, modes = np.linalg.eigh(symmetric)
+    eigenvalues, modes = np.linalg.eigh(symmetric[:inner, :inner])
     exponents = np.minimum(eigenvalues, -1e-300) * time_step
-    roots = np.sqrt(widths)
-    kernel = (modes * np.exp(exponents)) @ modes.T
+    roots = np.sqrt(widths[:inner])
+    chances, shares, immigration = np.eye(n), np.zeros(n), np.zeros(n)
+    kernel = ((modes * np.exp(exponents)) @ modes.T) * roots / roots[:, np.newaxis]
     mean_kernel_of_first = (modes * (np.expm1(exponents) / exponents)) @ modes[0]
-    return (
-        _list_transitions(kernel * roots / roots[:, np.newaxis]),
-        np.clip(mean_kernel_of_first * roots[0] / roots, 0.0, 1.0),
-    )
+    chances[:inner, :inner] = kernel
+    shares[:inner] = np.clip(mean_kernel_of_first * roots[0] / roots, 0.0, 1.0)
+    immigrant_share = 0.0
+    if is_open:
+        chances[:inner, inner] = np.clip(1.0 - kernel.sum(axis=1), 0.0, 1.0)
+        missing = widths[:inner] - widths[:inner] @ kernel
+        immigration[:inner] = np.where(missing > NEGLIGIBLE * widths[:inner], missing, 0.0) / widths[inner]
+        immigrant_share = max(float(widths[0] - widths @ shares), 0.0) / float(widths[inner])
+    return Row(_list_transitions(chances), shares, immigration, immigrant_share)
 
 
 def make_ring_transitions(

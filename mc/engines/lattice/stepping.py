@@ -98,8 +98,13 @@ class Reservoirs(NamedTuple):
 
     means: np.ndarray
     """(species, 2) ions of the voxel at the far end of each column."""
+    immigration: np.ndarray
+    """(2 * species, stride) for each of these the mean number that came out in a step and is in each voxel after it;
+    row `2 * species + side`."""
+    immigrant_shares: np.ndarray
+    """(species, 2) and how many of them are beside the membrane, on average over the step."""
     exchanged: np.ndarray
-    """(species, 2, 2) ions so far by side; entered, left: the net of each voxel and step."""
+    """(species, 2, 2) ions so far by side; entered, left: the net of each column and step."""
     end_charges: np.ndarray
     """(2, columns) integer charge, in e, that the reservoirs lack."""
     is_open: bool
@@ -193,19 +198,27 @@ def drift(state, step, plane, line):
 
 @internal
 def exchange(state, step):
-    """Where the far ends are open, fill their voxels anew from the reservoirs, with Poisson numbers."""
+    """Where the far ends are open, let Poisson numbers of ions in, and fill the reservoirs' own voxels anew.
+
+    The ions that have got there in the step are gone.
+    """
     reservoirs, box, counts = state.reservoirs, state.box, state.counts
     if not reservoirs.is_open:
         return
     key = make_step_key(state.keys.reservoirs, step)
     for species in range(counts.shape[0]):
         for side in range(2):
-            end = side * box.grid.stride + box.voxels.n_voxels[side] - 1
+            which, first, n = 2 * species + side, side * box.grid.stride, box.voxels.n_voxels[side]
+            mean = reservoirs.means[species, side]
             draw = 0
             for column in range(box.voxels.columns):
-                number, draw = poisson(reservoirs.means[species, side], key, 2 * species + side, draw)
-                gained = number - counts[species, end, column]
-                counts[species, end, column] = number
+                gained = -counts[species, first + n - 1, column]
+                counts[species, first + n - 1, column] = 0
+                for k in range(n):
+                    expected = mean if k == n - 1 else mean * reservoirs.immigration[which, k]
+                    number, draw = poisson(expected, key, which, draw)
+                    counts[species, first + k, column] += number
+                    gained += number
                 reservoirs.exchanged[species, side, 0] += max(gained, 0)
                 reservoirs.exchanged[species, side, 1] += max(-gained, 0)
                 reservoirs.end_charges[side, column] -= state.species.valences[species] * gained
@@ -369,7 +382,7 @@ def advance(state, n_steps):
 
         # Known: ions after the last step's drift, open channels, the drop. From them, what crosses in the step; the
         # drop follows as it crosses.
-        find_beside(pores, counts, box.faces, box.voxels.n_voxels)
+        find_beside(pores, counts, box.faces, box.voxels.n_voxels, state.reservoirs)
         cross(
             pores,
             state.species.valences,

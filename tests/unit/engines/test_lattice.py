@@ -97,8 +97,9 @@ def as_matrix(transitions, n):
 def test_transitions_are_the_exact_solution_of_hopping(time_step):
     widths = np.array([0.5, 1.0, 1.0, 1.0, 0.7])
     rates = rate_matrix(widths, 1.0, 2.0)
-    transitions, shares = diffusion.make_row_transitions(widths, 1.0, 2.0, time_step)
-    matrix = as_matrix(transitions, 5)
+    row = diffusion.make_row(widths, 1.0, 2.0, time_step)
+    shares = row.shares
+    matrix = as_matrix(row.transitions, 5)
     np.testing.assert_allclose(matrix, expm(rates * time_step), atol=1e-12)
     # A uniform density stays uniform, each pair of voxels in balance.
     flow = widths[:, np.newaxis] * matrix
@@ -115,6 +116,28 @@ def test_transitions_are_the_exact_solution_of_hopping(time_step):
         )
     else:
         np.testing.assert_allclose(shares, widths[0] / widths.sum(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("time_step", [1e-3, 0.3, 10.0, 1e4])
+def test_an_open_row_is_the_exact_solution_with_a_reservoir(time_step):
+    """By the equations of the mean, with the last voxel held at its count: any density of the others."""
+    widths = np.array([0.5, 1.0, 1.0, 1.0, 0.7])
+    row = diffusion.make_row(widths, 1.0, 2.0, time_step, is_open=True)
+    rates = rate_matrix(widths, 1.0, 2.0)
+    # What gets into the last voxel is gone, and what comes out of it is made up for.
+    rates[4], rates[:, 4] = 0.0, 0.0
+    rates[4, 3] = 2.0 / widths[4]
+    start = np.array([3.0, 0.5, 2.0, 7.0, 4.0])
+    after = start @ expm(rates * time_step)
+    matrix = as_matrix(row.transitions, 5)
+    found = start @ matrix + start[4] * row.immigration
+    np.testing.assert_allclose(found[:4], after[:4], rtol=1e-9, atol=1e-10)
+    # Over the step the mean in the first voxel, integrated along with the rest.
+    augmented = np.zeros((6, 6))
+    augmented[:5, :5] = rates
+    augmented[0, 5] = 1.0
+    mean = (np.append(start, 0.0) @ expm(augmented * time_step))[5] / time_step
+    assert start @ row.shares + start[4] * row.immigrant_share == pytest.approx(mean, rel=1e-7)
 
 
 @pytest.mark.parametrize("time_step", [0.3, 10.0, 1e4])
@@ -143,7 +166,7 @@ def scatter_many(counts, transitions, key, n_trials):
 def test_scattered_counts_have_the_mean_and_the_variance_of_multinomials(counts):
     """5 standard errors for each voxel, of 20,000 trials; no trial loses an ion."""
     widths, counts = np.array([0.5, 1.0, 1.0, 1.0, 0.7]), np.array(counts)
-    transitions, _ = diffusion.make_row_transitions(widths, 1.0, 2.0, 0.4)
+    transitions = diffusion.make_row(widths, 1.0, 2.0, 0.4).transitions
     packed = diffusion.pack_transitions([transitions])
     mean, square, faults = scatter_many(counts, packed, KEY, 20_000)
     assert faults == 0
