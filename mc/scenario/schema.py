@@ -142,13 +142,14 @@ class Geometry(Model):
     grid_spacing: Length | None = Field(
         default=None,
         description="Size of a cell of the field's grid along x, in nm; by default a quarter of the Debye length, "
-        "in two dimensions at least 0.5 nm.",
+        "in two dimensions at least 0.5 nm. On the lattice the size of a voxel, by default a tenth of the shorter "
+        "bath.",
         examples=["0.2 nm"],
     )
     grid_spacing_y: Length | None = Field(
         default=None,
         description="In two dimensions: size of a cell along y, in nm, rounded so that a power of two of them fills "
-        "the width; by default about 1 nm.",
+        "the width; by default about 1 nm, on the lattice about the size along x.",
         examples=["1 nm"],
     )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lattice_patch import RATIOS, RELAXATION_TIME, make_engine, slope_conductance
+from lattice_patch import RATIOS, RELAXATION_TIME, THERMAL, make_engine, slope_conductance
 from membrane_patch import BODY_TEMPERATURE, make_patch
 
 from mc import theory
@@ -126,6 +126,39 @@ def test_a_wrong_sign_or_a_tenth_more_would_be_noticed(clamped, ratio, name, _, 
     assert abs(fluxes.score(name, side, valence=-VALENCES[name])) > 20.0
     assert abs(fluxes.score(name, side, potential=50.0)) > 20.0
     assert abs(fluxes.score(name, side, factor=1.15)) > 5.0
+
+
+@pytest.mark.parametrize(("ratio", "cycles_wanted"), [(1.0, 300), (100.0, 3000), (1000.0, 3000)])
+def test_three_ions_cross_as_often_as_each_of_many(ratio, cycles_wanted):
+    """Most voxels are empty then: ions are inside by Boltzmann's chance and cross as often as they are; 5 sigma."""
+    time_step, potential = ratio * RELAXATION_TIME, -30.0
+    rate = min(0.01 / time_step, 0.004)
+    engine = make_engine(
+        5,
+        time_step,
+        clamped_potential=potential,
+        species={"tracer": {"valence": 1, "diffusion_coefficient": 2.5}},
+        inside={"tracer": 0.025, "K": 100.0, "Cl": 100.025},
+        outside={"K": 100.0, "Cl": 100.0},
+        channels=[{"name": "pore", "count": 1, "permeability": {"tracer": rate * AREA * LENGTH}}],
+        area=AREA,
+        length=LENGTH,
+    )
+    i = engine.composition.names.index("tracer")
+    n_ions = engine.observe().ions[i].sum()
+    assert n_ions == 3
+    factor = potential / THERMAL / -np.expm1(-potential / THERMAL)
+    outward, inward = rate * factor, rate * (factor - potential / THERMAL)
+    n_steps = round(2.0 * cycles_wanted / (n_ions * outward * time_step))
+    engine.advance(round(5.0 / outward / time_step))
+    before = engine.observe().crossings[0, i]
+    engine.advance(n_steps)
+    counted = engine.observe().crossings[0, i] - before
+    # Each ion is inside by the chance of a two-state process; the baths' own resistance takes 2 % at most.
+    cycles = n_ions * n_steps * time_step * outward * inward / (outward + inward)
+    assert abs(counted.sum() / 2.0 - cycles) < 5.0 * np.sqrt(cycles) + 0.02 * cycles, (counted, cycles)
+    # Drawn from the first voxel as it is at one moment, mostly empty, they would cross far less often.
+    assert counted.sum() / 2.0 > 0.5 * cycles
 
 
 # --- the potential at rest ---

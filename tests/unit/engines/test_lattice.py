@@ -335,6 +335,33 @@ def test_a_species_that_is_missing_inside_comes_in_and_is_counted():
     assert now.ions[calcium, 0] == crossed[1] - crossed[0] > 0
 
 
+def test_nothing_crosses_while_all_channels_are_closed():
+    tables = make_tables()
+    gating = {"states": ["shut", "open"], "open": ["open"], "initial": "shut"}
+    tables["channels"] = [
+        {
+            "name": "K",
+            "count": 50,
+            "permeability": {"K": "0.5 nm^3/ns"},
+            "gating": gating | {"rates": {"shut->open": "1 /s", "open->shut": "1 /s"}},
+        }
+    ]
+    tables["pumps"] = []
+    engine = LatticeEngine(Scenario.model_validate(tables), 1, 2.0, 1)
+    ions = engine.observe().ions
+    engine.advance(100)
+    now = engine.observe()
+    assert now.open_channels[0] == 0
+    assert now.crossings.sum() == 0
+    assert now.charge_separation_potential == 0.0
+    np.testing.assert_array_equal(now.ions, ions)
+    # With the same channels open, they would.
+    tables["channels"][0]["gating"]["initial"] = "open"
+    engine = LatticeEngine(Scenario.model_validate(tables), 1, 2.0, 1)
+    engine.advance(100)
+    assert engine.observe().crossings.sum() > 0
+
+
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_a_clamped_slab_keeps_its_drop(dimensions):
     engine = make_engine(clamped_potential=-60.0, dimensions=dimensions)
