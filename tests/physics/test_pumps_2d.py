@@ -141,7 +141,7 @@ def run():
 
 def count(run):
     """Return the cycles by site: each type of pump has its own."""
-    return dict(zip(SITES, run.engine.state.pumps.cycles.tolist(), strict=True))
+    return dict(zip(SITES, run.engine.state.pumps.cycles[:, 0].tolist(), strict=True))
 
 
 def score(counted, expected):
