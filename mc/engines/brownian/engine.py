@@ -18,13 +18,13 @@ from mc.constants import (
 from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian import construction, crossing, exchange, motion, stepping
+from mc.engines.driven import DrivenEngine
 from mc.engines.memory import named, restore
-from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
 from mc.field.deposition import HISTOGRAMS, PARKED, Sums
 from mc.field.poisson import Grid
 from mc.membrane.gating import TRANSITION, Transitions
-from mc.membrane.protocols import VOLTAGE, command_at, make_amplifier
+from mc.membrane.protocols import make_amplifier
 from mc.membrane.transport import MOST_IONS, PUMP_MOVE, PumpMoves
 from mc.scenario.advice import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
@@ -42,7 +42,7 @@ SERIAL_IONS = 20_000
 """Below this many ions one thread is faster than several."""
 
 
-class BrownianEngine:
+class BrownianEngine(DrivenEngine):
     """Single ions in one or two dimensions; see `mc.engines.base.Engine`.
 
     `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
@@ -67,9 +67,7 @@ class BrownianEngine:
         self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
         self.seed = seed
         self.state = make_state(scenario, self.composition, seed, time_step, self.threads, clamped_potential)
-        self._solutions = {"inside": dict(scenario.inside), "outside": dict(scenario.outside)}
-        self._timeline = make_timeline(scenario, time_step)
-        self._do_what_is_due()
+        self._begin_protocol()
         # With nothing deposited there is no field yet: this look is at the positions as they were placed.
         stepping.advance(self.state, 0)
         self.deposit_as_looked_at()
@@ -85,16 +83,6 @@ class BrownianEngine:
         stepping.advance(state, 0)
 
     @property
-    def step(self) -> int:
-        """Steps done."""
-        return int(self.state.step[0])
-
-    @property
-    def n_ions(self) -> int:
-        """Number of ions at the start."""
-        return self.composition.n_ions
-
-    @property
     def n_slots(self) -> int:
         """Number of ions that there can be at a time: more than at the start where the far ends are open."""
         return self.state.ions.positions.size
@@ -108,15 +96,8 @@ class BrownianEngine:
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
-        self._do_what_is_due()
-        if self._timeline:
-            n_steps = min(n_steps, self._timeline[0].step - self.step)
-        made = stepping.advance(self.state, n_steps)
-        if self.state.amplifier.is_empty[0]:
-            raise StabilityError(
-                f"by {self.step * self.time_step:g} ns the electrodes found no more {self.scenario.protocol.carrier} "
-                "to carry their current: take larger baths, or another protocol.carrier"
-            )
+        made = stepping.advance(self.state, self._follow_protocol(n_steps))
+        self._check_electrodes()
         reservoirs = self.state.reservoirs
         if reservoirs is not None and reservoirs.lacking[0] >= 0:
             name = self.composition.names[reservoirs.lacking[0]]
@@ -126,31 +107,18 @@ class BrownianEngine:
             )
         return made
 
-    def _do_what_is_due(self) -> None:
-        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
-        while self._timeline and self._timeline[0].step <= self.step:
-            self._timeline.pop(0).do(instruments)
+    def _notice_changes(self) -> None:
+        """Nothing follows from them: fields and chances are found anew in every step."""
 
-    def _block(self, protein: str, fraction: float) -> None:
-        proteins.block(self.scenario, self.state.channels, self.state.pumps, self.seed, protein, fraction)
-
-    def _set_ligand(self, name: str, concentration: float) -> None:
-        ligands = self.state.channels.ligands
-        ligands[:, proteins.ligand_index(self.scenario, self.composition.names, name, "inside")] = (
-            concentration
-        )
-
-    def _set_solution(self, side: str, concentrations: dict[str, float]) -> None:
-        reservoirs, box, geometry = self.state.reservoirs, self.state.box, self.scenario.geometry
+    def _fill_reservoirs(self, scenario: Scenario) -> None:
+        reservoirs, box, geometry = self.state.reservoirs, self.state.box, scenario.geometry
         if reservoirs is None:
             return
-        self._solutions[side].update(concentrations)
-        composition = compose(self.scenario.model_copy(update=self._solutions))
+        composition = compose(scenario)
         counts = np.stack([composition.counts_inside, composition.counts_outside], axis=1)
         reservoirs.densities[:] = counts / (geometry.area * box.lengths)
-        temperature = self.scenario.simulation.temperature
         box.end_conductivities[:] = _reservoir_conductivities(
-            composition, temperature, box.lengths, geometry.area
+            composition, scenario.simulation.temperature, box.lengths, geometry.area
         )
 
     def memory(self) -> dict[str, NDArray]:
@@ -181,17 +149,12 @@ class BrownianEngine:
 
         Raises RecordingError where the arrays do not fit.
         """
-        self._skip_to(int(saved["step"][0]))
+        # What the protocol changed before is then overwritten, but for what is no array.
+        self._do_what_is_due(int(saved["step"][0]) - 1)
         self.state.pores.n_ions[0] = len(saved["pores.table"])
         restore(self.memory(), saved)
         # With the field of what was taken up, also for who looks before the next step.
         stepping.advance(self.state, 0)
-
-    def _skip_to(self, step: int) -> None:
-        """Do what the protocol did before a step; the arrays that it changed are then overwritten."""
-        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
-        while self._timeline and self._timeline[0].step < step:
-            self._timeline.pop(0).do(instruments)
 
     def observe(self) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.
@@ -335,23 +298,6 @@ class BrownianEngine:
             np.add.at(displaced, (channel_type, species), way)
         return displaced * state.ions.valences
 
-    def _command_potential(self) -> float:
-        """Return what a voltage clamp holds now, in mV; not a number without one."""
-        amplifier = self.state.amplifier
-        if amplifier.mode[0] != VOLTAGE:
-            return float("nan")
-        return float(command_at(amplifier, self.step * self.time_step))
-
-    def _read_electrodes(self) -> NDArray[np.float64]:
-        """Return the potential at each microelectrode minus that at its reference, mV."""
-        return np.array(
-            [
-                self._potential_at(0, electrode.inside, electrode.y)
-                - self._potential_at(1, electrode.outside, electrode.reference_y)
-                for electrode in self.scenario.electrodes
-            ]
-        )
-
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
         """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
         grid, plane = self.state.box.grid, self.state.plane
@@ -399,16 +345,6 @@ class BrownianEngine:
     def _count_in_pores(self) -> NDArray[np.int64]:
         species = np.searchsorted(self.state.ions.first_ion, self._ions_in_pores()["ion"], side="right") - 1
         return np.bincount(species, minlength=self.state.ions.valences.size)
-
-    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
-        channels, first = self.state.channels, self.state.pores.first_channel
-        return tuple(
-            np.bincount(
-                channels.chains["state"][first[i] : first[i + 1]],
-                minlength=len(one.states),
-            )
-            for i, one in enumerate(self.scenario.channels)
-        )
 
     def _check_ledger(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
         composition = self.composition

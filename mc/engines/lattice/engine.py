@@ -11,16 +11,15 @@ from mc.compilation import available_threads
 from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import bulk_distances
+from mc.engines.driven import DrivenEngine
 from mc.engines.lattice import construction, stepping
 from mc.engines.memory import named, restore
-from mc.engines.timeline import Instruments, make_timeline
-from mc.errors import LedgerError, StabilityError
-from mc.membrane.protocols import VOLTAGE, command_at
+from mc.errors import LedgerError
 from mc.scenario.composition import compose
 from mc.scenario.schema import Scenario
 
 
-class LatticeEngine:
+class LatticeEngine(DrivenEngine):
     """Counts of ions in voxels, in one or two dimensions; see `mc.engines.base.Engine`.
 
     `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
@@ -48,20 +47,8 @@ class LatticeEngine:
         self.state = construction.make_state(
             scenario, self.composition, seed, time_step, self.threads, clamped_potential
         )
-        self._solutions = {"inside": dict(scenario.inside), "outside": dict(scenario.outside)}
-        self._timeline = make_timeline(scenario, time_step)
-        self._do_what_is_due()
+        self._begin_protocol()
         stepping.settle(self.state)
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return int(self.state.step[0])
-
-    @property
-    def n_ions(self) -> int:
-        """Number of ions at the start."""
-        return self.composition.n_ions
 
     @property
     def species_of_slots(self) -> NDArray[np.int64]:
@@ -71,40 +58,16 @@ class LatticeEngine:
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
-        self._do_what_is_due()
-        if self._timeline:
-            n_steps = min(n_steps, self._timeline[0].step - self.step)
-        made = int(stepping.advance(self.state, n_steps))
-        if self.state.amplifier.is_empty[0]:
-            raise StabilityError(
-                f"by {self.step * self.time_step:g} ns the electrodes found no more {self.scenario.protocol.carrier} "
-                "to carry their current: take larger baths, or another protocol.carrier"
-            )
+        made = int(stepping.advance(self.state, self._follow_protocol(n_steps)))
+        self._check_electrodes()
         return made
 
-    def _do_what_is_due(self) -> None:
-        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
-        was_due = False
-        while self._timeline and self._timeline[0].step <= self.step:
-            self._timeline.pop(0).do(instruments)
-            was_due = True
-        if was_due:
-            stepping.refresh(self.state)
+    def _notice_changes(self) -> None:
+        stepping.refresh(self.state)
 
-    def _block(self, protein: str, fraction: float) -> None:
-        proteins.block(self.scenario, self.state.channels, self.state.pumps, self.seed, protein, fraction)
-
-    def _set_ligand(self, name: str, concentration: float) -> None:
-        ligands = self.state.channels.ligands
-        index = proteins.ligand_index(self.scenario, self.composition.names, name, "inside")
-        ligands[:, index] = concentration
-
-    def _set_solution(self, side: str, concentrations: dict[str, float]) -> None:
-        self._solutions[side].update(concentrations)
-        changed = self.scenario.model_copy(update=self._solutions)
-        self.state.reservoirs.means[:] = construction.reservoir_means(
-            changed, compose(changed), self.state.box
-        )
+    def _fill_reservoirs(self, scenario: Scenario) -> None:
+        means = construction.reservoir_means(scenario, compose(scenario), self.state.box)
+        self.state.reservoirs.means[:] = means
 
     def memory(self) -> dict[str, NDArray]:
         """Return the arrays that change as steps are made, by name: all that is needed to go on."""
@@ -126,9 +89,8 @@ class LatticeEngine:
 
         Raises RecordingError where the arrays do not fit.
         """
-        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
-        while self._timeline and self._timeline[0].step < int(saved["step"][0]):
-            self._timeline.pop(0).do(instruments)
+        # What the protocol changed before is then overwritten, but for what is no array.
+        self._do_what_is_due(int(saved["step"][0]) - 1)
         restore(self.memory(), saved)
 
     def observe(self) -> Observation:
@@ -202,23 +164,6 @@ class LatticeEngine:
             return np.zeros(0)
         return np.asarray((np.arange(box.voxels.columns) + 0.5) * box.voxels.spacing_along, dtype=np.float64)
 
-    def _command_potential(self) -> float:
-        """Return what a voltage clamp holds now, in mV; not a number without one."""
-        amplifier = self.state.amplifier
-        if amplifier.mode[0] != VOLTAGE:
-            return float("nan")
-        return float(command_at(amplifier, self.step * self.time_step))
-
-    def _read_electrodes(self) -> NDArray[np.float64]:
-        """Return the potential at each microelectrode minus that at its reference, mV."""
-        return np.array(
-            [
-                self._potential_at(0, electrode.inside, electrode.y)
-                - self._potential_at(1, electrode.outside, electrode.reference_y)
-                for electrode in self.scenario.electrodes
-            ]
-        )
-
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
         """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
         box = self.state.box
@@ -276,13 +221,6 @@ class LatticeEngine:
         return Maps(
             concentrations=(self._along_x(by_column) / per_millimolar).swapaxes(1, 2),
             potential=self._along_x(at_near_ends.T).T,
-        )
-
-    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
-        chains = self.state.channels.chains
-        return tuple(
-            np.bincount(chains["state"][chains["channel_type"] == i], minlength=len(one.states))
-            for i, one in enumerate(self.scenario.channels)
         )
 
     def _check_ledger(self, ions: NDArray, charges: NDArray, drop: float, field_drop: float) -> None:

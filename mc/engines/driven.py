@@ -1,0 +1,110 @@
+"""What every engine does alike: follow a protocol, count the states of channels, read the instruments."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc.engines import proteins
+from mc.engines.timeline import Instruments, make_timeline
+from mc.errors import StabilityError
+from mc.membrane.protocols import VOLTAGE, command_at
+from mc.scenario.composition import Composition
+from mc.scenario.schema import Scenario
+
+
+class DrivenEngine(ABC):
+    """Base of the engines. `state` is what an engine steps, with `step`, `channels`, `pumps` and an `amplifier`."""
+
+    scenario: Scenario
+    composition: Composition
+    seed: int
+    time_step: float
+    state: Any
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step[0])
+
+    @property
+    def n_ions(self) -> int:
+        """Number of ions at the start."""
+        return self.composition.n_ions
+
+    @abstractmethod
+    def _fill_reservoirs(self, scenario: Scenario) -> None:
+        """Hold open far ends at the solutions of a scenario from now on."""
+
+    @abstractmethod
+    def _potential_at(self, side: int, distance: float, y: float | None) -> float:
+        """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
+
+    @abstractmethod
+    def _notice_changes(self) -> None:
+        """Bring up to date what follows from arrays that a protocol has changed."""
+
+    def _begin_protocol(self) -> None:
+        """Do what a protocol does at the start."""
+        self._solutions = {"inside": dict(self.scenario.inside), "outside": dict(self.scenario.outside)}
+        self._timeline = make_timeline(self.scenario, self.time_step)
+        self._do_what_is_due(self.step)
+
+    def _follow_protocol(self, n_steps: int) -> int:
+        """Do what is due by now, and return how many of `n_steps` can be made before the next change."""
+        self._do_what_is_due(self.step)
+        return min(n_steps, self._timeline[0].step - self.step) if self._timeline else n_steps
+
+    def _do_what_is_due(self, last_step: int) -> None:
+        """Do what a protocol does until before step number `last_step` is made."""
+        instruments = Instruments(self.state.amplifier, self._block, self._set_ligand, self._set_solution)
+        n_before = len(self._timeline)
+        while self._timeline and self._timeline[0].step <= last_step:
+            self._timeline.pop(0).do(instruments)
+        if len(self._timeline) < n_before:
+            self._notice_changes()
+
+    def _block(self, protein: str, fraction: float) -> None:
+        proteins.block(self.scenario, self.state.channels, self.state.pumps, self.seed, protein, fraction)
+
+    def _set_ligand(self, name: str, concentration: float) -> None:
+        index = proteins.ligand_index(self.scenario, self.composition.names, name, "inside")
+        self.state.channels.ligands[:, index] = concentration
+
+    def _set_solution(self, side: str, concentrations: dict[str, float]) -> None:
+        self._solutions[side].update(concentrations)
+        self._fill_reservoirs(self.scenario.model_copy(update=self._solutions))
+
+    def _check_electrodes(self) -> None:
+        """Raise StabilityError if an electrode found no ion to carry its current."""
+        if self.state.amplifier.is_empty[0]:
+            raise StabilityError(
+                f"by {self.step * self.time_step:g} ns the electrodes found no more {self.scenario.protocol.carrier} "
+                "to carry their current: take larger baths, or another protocol.carrier"
+            )
+
+    def _command_potential(self) -> float:
+        """Return what a voltage clamp holds now, in mV; not a number without one."""
+        amplifier = self.state.amplifier
+        if amplifier.mode[0] != VOLTAGE:
+            return float("nan")
+        return float(command_at(amplifier, self.step * self.time_step))
+
+    def _read_electrodes(self) -> NDArray[np.float64]:
+        """Return the potential at each microelectrode minus that at its reference, mV."""
+        return np.array(
+            [
+                self._potential_at(0, electrode.inside, electrode.y)
+                - self._potential_at(1, electrode.outside, electrode.reference_y)
+                for electrode in self.scenario.electrodes
+            ]
+        )
+
+    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
+        """Return for each channel type the number of channels in each state."""
+        chains = self.state.channels.chains
+        return tuple(
+            np.bincount(chains["state"][chains["channel_type"] == i], minlength=len(one.states))
+            for i, one in enumerate(self.scenario.channels)
+        )
