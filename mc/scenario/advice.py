@@ -578,12 +578,13 @@ def advise(scenario: Scenario) -> Advice:
         warnings.append("the permeant ions can go one way only: there is no resting potential")
     else:
         charging_time = float(theory.charging_time(capacitance, _slope_conductance(scenario, rest)))
-        if charging_time > simulation.duration / 3:
+        free_time = simulation.duration - scenario.protocol.time_held(simulation.duration)
+        if 0 < free_time < 3 * charging_time:
             warnings.append(
-                f"charging takes about {charging_time:.3g} ns, the run lasts {simulation.duration:g} ns: "
+                f"charging takes about {charging_time:.3g} ns, the membrane is free for {free_time:g} ns: "
                 "rest will not be reached; take more channels or a longer duration"
             )
-        if geometry.boundary == "closed":
+        if geometry.boundary == "closed" and free_time > 0:
             warnings += _judge_run_down(scenario, composition, rest)
 
     n_proteins = sum(channel.count for channel in scenario.channels) + sum(

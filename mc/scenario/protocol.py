@@ -120,6 +120,13 @@ class Protocol(Model):
         raise_faults(faults)
         return self
 
+    def time_held(self, duration: float) -> float:
+        """Return for how much of a run of so many ns a voltage clamp holds the membrane, ns."""
+        return sum(
+            max(0.0, min(duration, duration if one.stop is None else one.stop) - one.start)
+            for one in self.voltage
+        )
+
     @property
     def has_commands(self) -> bool:
         """Whether an amplifier moves charge."""

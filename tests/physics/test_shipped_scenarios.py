@@ -123,6 +123,40 @@ def test_current_against_voltage_rectifies_as_ghk_and_reverses_at_nernst(run):
     assert (((currents - np.polyval(line, potentials)) / errors) ** 2).sum() > 500.0
 
 
+def test_calcium_current_bends_as_ghk_and_reverses_though_hardly_any_is_inside(run):
+    """Currents over a range of ten thousand; the reversal by a fit from 80 mV on, within a millivolt."""
+    recording = run("iv_curve_calcium")
+    permeability, temperature = 10_000 * recording.channels[0].permeability["Ca"], recording.temperature
+    inside, outside = concentrations(recording)["Ca"]
+    potentials, currents, errors, expected = [], [], [], []
+    for step in range(13):
+        records = np.flatnonzero(between(recording, (500 * step + 100) * 1e3, 500 * (step + 1) * 1e3))
+        ends = records[[0, -1]]
+        duration = np.diff(recording.time[ends])[0]
+        crossed = sum(np.diff(recording[f"crossings_{way}.Ca.Ca"][ends])[0] for way in ("outward", "inward"))
+        potentials.append(recording["membrane_potential"][records].mean())
+        currents.append(np.diff(recording["displaced_charge.Ca.Ca"][ends])[0] / duration)
+        errors.append(2.0 * np.sqrt(crossed) / duration)
+        contents = inside[records].mean(), outside[records].mean()
+        expected.append(theory.ghk_current(permeability, *contents, 2, potentials[-1], temperature))
+    scores = (np.array(currents) - expected) / errors
+    assert np.all(np.abs(scores) < 5.0), scores
+    # A current of monovalent ions would be another one.
+    as_monovalent = theory.ghk_current(permeability, 1e-4, 1.8, 1, np.array(potentials), temperature)
+    assert np.all(np.abs((currents - as_monovalent) / errors)[:8] > 5.0)
+
+    def ghk(potential, permeability, reversal):
+        content = 1.8 * np.exp(-2.0 * reversal / theory.species.thermal_potential(temperature))
+        return theory.ghk_current(permeability, content, 1.8, 2, potential, temperature)
+
+    (fitted, reversal), covariance = curve_fit(
+        ghk, potentials[7:], currents[7:], [permeability, 120.0], sigma=errors[7:], absolute_sigma=True
+    )
+    assert np.sqrt(covariance[1, 1]) < 0.3
+    assert abs(reversal - 130.94) < 5.0 * np.sqrt(covariance[1, 1]), reversal
+    assert fitted == pytest.approx(permeability, rel=0.03)
+
+
 def test_the_pump_builds_a_resting_cell_from_nothing(run):
     recording = run("pump_builds_gradients")
     content, last = concentrations(recording), slice(len(recording.time) * 3 // 5, None)

@@ -207,6 +207,15 @@ def test_a_run_too_short_to_charge_is_warned_about(read):
     assert any("rest will not be reached" in warning for warning in warnings)
 
 
+def test_a_membrane_held_throughout_need_not_charge(read):
+    def warns(commands):
+        scenario = read("channels.0.count=1", f"protocol.voltage={commands}")
+        return any("rest will not be reached" in warning for warning in advise(scenario).warnings)
+
+    assert not warns('[{potential="-80 mV"}]')
+    assert warns('[{potential="-80 mV", stop="1 ns"}]')
+
+
 def test_memory_beyond_the_machine_is_refused(read, monkeypatch):
     scenario = read()
     monkeypatch.setattr(advice_module, "machine_memory", lambda: 1e6)
