@@ -11,12 +11,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mc"
 
 LAYERS = [
-    {"constants", "errors", "compilation"},
+    {"constants", "errors", "compilation", "formatting"},
     {"theory", "streams", "units"},
     {"scenario"},
     {"membrane", "field", "recording"},
     {"engines", "analysis"},
-    {"simulation", "comparison"},
+    {"simulation", "comparison", "digest"},
     {"ensemble", "figures"},
     {"validation"},
     {"cli"},

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mc.cli.arguments import scenario_arguments
-from mc.cli.formatting import show_bytes, show_time
 from mc.cli.messages import print_warning
+from mc.digest import regime_rows
 from mc.scenario.advice import Advice, advise
 from mc.scenario.reading import read_scenario
 from mc.scenario.schema import Scenario
@@ -76,76 +76,11 @@ def _print_regime(scenario: Scenario, advice: Advice) -> None:
     regime = Table(box=frame, show_header=False, padding=(0, 2, 0, 0))
     regime.add_column(justify="left", no_wrap=True)
     regime.add_column(justify="left")
-    for name, value in _describe(scenario, advice):
+    for name, value in regime_rows(scenario, advice):
         regime.add_row(name, value)
     console.print(regime)
     for note in advice.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
-
-
-def _describe(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
-    """Return the rows of the regime: a name and its value with unit."""
-    anion = scenario.impermeant_anion.name
-    rows = [
-        ("ions followed", f"{advice.n_ions:,}"),
-        (
-            f"{anion} added for neutrality",
-            f"{advice.anion_concentration_inside:.4g} mM inside ({advice.anion_added_inside:,} ions), "
-            f"{advice.anion_concentration_outside:.4g} mM outside ({advice.anion_added_outside:,} ions)",
-        ),
-        (
-            "Debye length",
-            f"{advice.debye_length_inside:.3g} nm inside, {advice.debye_length_outside:.3g} nm outside",
-        ),
-        (
-            "dielectric relaxation time",
-            f"{show_time(advice.dielectric_relaxation_time_inside)} inside, "
-            f"{show_time(advice.dielectric_relaxation_time_outside)} outside",
-        ),
-        (
-            "time step",
-            f"{show_time(advice.time_step)}, {advice.n_steps:,} steps for "
-            f"{show_time(scenario.simulation.duration)}"
-            + (" (chosen automatically)" if scenario.simulation.time_step == "auto" else ""),
-        ),
-        (
-            "largest safe time step",
-            f"{show_time(advice.largest_safe_time_step)} ({advice.time_step_cause}); refused above "
-            f"{show_time(advice.largest_possible_time_step)}",
-        ),
-        *_describe_grid(scenario, advice),
-        ("one ion moves the potential", f"{advice.elementary_voltage_step:.3g} mV (e/C)"),
-        ("thermal noise of the potential", f"{advice.capacitance_noise:.3g} mV (square root of kT/C)"),
-        ("GHK potential at the start", _show_potential(advice.ghk_potential)),
-    ]
-    if advice.pump_current:
-        rows.append(("... with the pumps' current", _show_potential(advice.ghk_potential_with_pumps)))
-    if advice.charging_time is not None:
-        rows.append(("charging time at rest", f"{show_time(advice.charging_time)} (C/g)"))
-    return [
-        *rows,
-        ("memory", show_bytes(advice.memory_bytes)),
-        ("result file, without events", f"about {show_bytes(advice.file_bytes)}"),
-        ("run time", f"about {show_time(advice.run_seconds * 1e9)} on two cores"),
-    ]
-
-
-def _describe_grid(scenario: Scenario, advice: Advice) -> list[tuple[str, str]]:
-    """Return the row of the grid, and in two dimensions that of the membrane's line."""
-    along_x = f"{advice.n_cells:,} cells of {advice.grid_spacing:.3g} nm"
-    geometry = scenario.geometry
-    if geometry.dimensions == 1:
-        return [("grid", along_x)]
-    along_y = " and ".join(
-        f"{cells:,} of {length / cells:.3g} nm along the membrane"
-        for cells, length in zip(advice.transverse_cells, geometry.transverse_lengths, strict=True)
-    )
-    line = f"{geometry.width:g} nm wide (y, periodic), {geometry.depth:g} nm deep (not tracked)"
-    return [("membrane", line), ("grid", f"{along_x} along its normal, {along_y}")]
-
-
-def _show_potential(potential: float | None) -> str:
-    return "none" if potential is None or not math.isfinite(potential) else f"{potential:.1f} mV"
 
 
 def _to_json(scenario: Scenario, advice: Advice) -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""Numbers as people read them."""
+
+import math
+
+
+def show_time(nanoseconds: float) -> str:
+    """Return a time given in ns in a unit that suits it."""
+    if not math.isfinite(nanoseconds):
+        return "any length"
+    units = [("days", 8.64e13), ("h", 3.6e12), ("min", 6e10), ("s", 1e9), ("ms", 1e6), ("us", 1e3)]
+    for unit, size in units:
+        if nanoseconds >= (2 * size if size > 1e9 else size):
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def show_bytes(number: float) -> str:
+    """Return a number of bytes in a unit that suits it."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"
