@@ -110,9 +110,11 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
     """
     comparison = compare_potential(recording, equilibration_time)
     window = comparison.window
-    cycles = {name: int(counts[-1]) for name, counts in pump_cycles(recording).items()}
+    # A branch has counts and steps from before its beginning.
+    cycles = {name: int(counts[-1] - counts[0]) for name, counts in pump_cycles(recording).items()}
+    charge = pumped_charge(recording)
     permeability = total_permeability(recording)[:, window.records].mean(axis=1)
-    last_step = int(recording.step[-1])
+    n_steps = int(recording.step[-1] - recording.step[0])
     return {
         "title": recording.title,
         "engine": recording.engine,
@@ -121,7 +123,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         "stop_reason": recording.stop_reason,
         "simulated_time_ns": float(recording.time[-1]),
         "time_step_ns": recording.time_step,
-        "steps": last_step,
+        "steps": n_steps,
         "temperature_K": recording.temperature,
         "averaged_from_ns": window.start,
         "averaged_to_ns": window.end,
@@ -154,17 +156,22 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
             "in_pores_at_end": _ions(recording, "in_pores", -1),
         },
         "crossings": {
-            name: {"outward": int(crossings.outward[-1]), "inward": int(crossings.inward[-1])}
+            name: {
+                "outward": int(crossings.outward[-1] - crossings.outward[0]),
+                "inward": int(crossings.inward[-1] - crossings.inward[0]),
+            }
             for name, crossings in crossings_by_species(recording).items()
         },
         "pump_cycles": cycles,
         "pump_charge_per_cycle_e": charge_per_cycle(recording),
-        "pumped_charge_e": int(pumped_charge(recording)[-1]),
+        "pumped_charge_e": int(charge[-1] - charge[0]),
         "pump_current_e_per_ns": comparison.pump_current,
         "acceleration": {pump.name: pump.acceleration for pump in recording.pumps},
         "ledger": _ledger(recording),
+        "branched_from": recording.branched_from,
         "wall_seconds": recording.wall_seconds,
-        "ion_steps_per_second": recording.n_ions * last_step / recording.wall_seconds
+        "recording_seconds": recording.recording_seconds,
+        "ion_steps_per_second": recording.n_ions * n_steps / recording.wall_seconds
         if recording.wall_seconds > 0
         else None,
     }

@@ -21,9 +21,19 @@ PHASE_HEADINGS = (
 )
 
 
+SHORTEST_JUDGED = 2.0
+"""s of wall time below which it does not matter what they were spent on."""
+
+
 def find_doubts(summary: dict[str, Any]) -> list[str]:
-    """Return what limits the worth of a run's averages, one sentence each."""
+    """Return what limits the worth of a run's averages, or wasted its time, one sentence each."""
     doubts: list[str] = []
+    wall, recording = summary["wall_seconds"], summary["recording_seconds"]
+    if recording > wall / 2 and wall > SHORTEST_JUDGED:
+        doubts.append(
+            f"looking and recording took {recording:.1f} s of {wall:.1f} s, longer than simulating: lengthen "
+            "recording.interval or recording.positions_interval, or give --checkpoint-every a longer time"
+        )
     if not summary["free"]:
         return doubts
     if not summary["long_enough"]:
@@ -145,6 +155,11 @@ def remarks(summary: dict[str, Any]) -> list[str]:
         + (f" ({_show_pace(summary)})" if pace else "")
         + f", seed {summary['seed']}, engine {summary['engine']}"
     )
+    if summary["recording_seconds"] >= 0.0:
+        share = summary["recording_seconds"] / summary["wall_seconds"]
+        found.append(f"looking and recording took {share:.1%} of the time")
+    if (origin := summary["branched_from"]) is not None:
+        found.append(f"branched from {origin['run']} at {show_time(origin['time_ns'])}")
     return found
 
 

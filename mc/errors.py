@@ -1,12 +1,15 @@
 """Everything that can go wrong through input rather than through a bug.
 
-The command line prints the message of an `McError` and exits with status 2; any other exception is a bug and
-keeps its traceback.
+The command line prints the message of an `McError` and exits with its status; any other exception is a bug and keeps
+its traceback.
 """
 
 
 class McError(Exception):
     """Base of all errors that a user can cause and mend."""
+
+    exit_status = 2
+    """Of the command that ends with it: 2 for bad input, 1 for a run that broke down."""
 
 
 class ScenarioError(McError):
@@ -17,9 +20,21 @@ class StabilityError(McError):
     """Numbers outside what a method can do: names the limit, the value and what to change."""
 
 
+class ResourceError(McError):
+    """A run that the machine has no room for: names what is needed and what there is."""
+
+
 class RecordingError(McError):
     """A result file that is not ours, of another version, unfinished, or in the way."""
 
 
 class LedgerError(McError):
     """Ions or charge were lost or made: names the first offending time. The run stops."""
+
+    exit_status = 1
+
+
+class NumericalError(McError):
+    """A number of a run overflowed or is none any more: names the time, the quantity and a likely cause."""
+
+    exit_status = 1

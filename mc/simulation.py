@@ -19,8 +19,15 @@ from mc.engines.base import Engine, Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.lattice.engine import LatticeEngine
 from mc.engines.timeline import LowPass
-from mc.errors import RecordingError, ScenarioError
-from mc.recording.checkpoint import Checkpoint, read_checkpoint, remove_checkpoints, write_checkpoint
+from mc.errors import LedgerError, NumericalError, RecordingError, ScenarioError, StabilityError
+from mc.recording.checkpoint import (
+    Checkpoint,
+    keep_checkpoint,
+    read_checkpoint,
+    read_origin,
+    remove_checkpoints,
+    write_checkpoint,
+)
 from mc.recording.layout import (
     COMPLETED,
     ChannelDescription,
@@ -32,6 +39,7 @@ from mc.recording.layout import (
 from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
 from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.limits import refuse_what_does_not_fit
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario, ScenarioSource
 
@@ -49,6 +57,12 @@ CHECKPOINT_INTERVAL = 30.0
 
 FEWEST_TIMED_STEPS = 64
 """Steps that are made before their pace is known."""
+
+MEMORY_INTERVAL = 1.0
+"""s of wall time after which the last good state is remembered anew, where copying it costs next to nothing."""
+
+MOST_REMEMBERED = 256e6
+"""Bytes of a state above which it is not."""
 
 PIECE = 0.5
 """s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
@@ -77,11 +91,106 @@ class Progress:
     ion_steps_per_second: float
     membrane_potential: float
     """mV, as last recorded."""
+    first_step: int = 0
+    """Of a branch, where it began."""
 
     @property
     def seconds_left(self) -> float:
         """Wall time until the end at the present pace."""
-        return self.wall_seconds * (self.n_steps - self.step) / self.step if self.step else float("nan")
+        made = self.step - self.first_step
+        return self.wall_seconds * (self.n_steps - self.step) / made if made else float("nan")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the bits of a run follow from, with the same version of the program."""
+
+    scenario: Scenario
+    seed: int
+    time_step: float
+    """ns."""
+    clamped_potential: float | None = None
+    """mV."""
+    command_line: str = ""
+    origin: Checkpoint | None = None
+    """What a branch begins with."""
+    branched_from: str = ""
+    """Of a branch, as in `RunDescription`."""
+
+    @property
+    def n_steps(self) -> int:
+        """Number of the last step."""
+        return max(1, round(self.scenario.simulation.duration / self.time_step))
+
+    @property
+    def first_step(self) -> int:
+        """Steps that were done when it begins."""
+        return 0 if self.origin is None else int(self.origin.header["step"])
+
+    def make_engine(self, threads: int | None) -> Engine:
+        """Return the engine as it is at the beginning."""
+        engine_type = ENGINES[self.scenario.simulation.engine]
+        engine: Engine = engine_type(
+            self.scenario, self.seed, self.time_step, threads, self.clamped_potential
+        )
+        if self.origin is not None:
+            engine.take_up(strip_prefix(self.origin.arrays, "engine."))
+        return engine
+
+    def describe(self, engine: Engine) -> RunDescription:
+        """Return what is known of the run before its first step."""
+        return describe(
+            self.scenario,
+            engine,
+            self.seed,
+            self.n_steps,
+            self.command_line,
+            self.clamped_potential,
+            self.branched_from,
+        )
+
+    def header(self) -> dict[str, Any]:
+        """Return it as it stands in a checkpoint."""
+        source = self.scenario.source
+        return {
+            "scenario": self.scenario.to_json(),
+            "scenario_file": source.text if source else "",
+            "scenario_path": str(source.path) if source else "",
+            "overrides": list(source.overrides) if source else [],
+            "command_line": self.command_line,
+            "seed": self.seed,
+            "time_step": self.time_step,
+            "clamped_potential": math.nan if self.clamped_potential is None else self.clamped_potential,
+            "branched_from": self.branched_from,
+        }
+
+
+def read_plan(folder: Path, header: Mapping[str, Any]) -> Plan:
+    """Return the plan of a run from the header of a checkpoint, or from the attributes of run.h5.
+
+    Raises RecordingError for a branch whose beginning is gone, and for a scenario of another version.
+    """
+    try:
+        scenario = Scenario.from_json(header["scenario"])
+    except ValueError as error:
+        raise RecordingError(f"{folder} holds a scenario that cannot be read: {error}") from error
+    scenario._source = ScenarioSource(
+        Path(header["scenario_path"]), header["scenario_file"], tuple(header["overrides"]), {}
+    )
+    branched_from = header.get("branched_from", "")
+    origin = read_origin(folder) if branched_from else None
+    if branched_from and origin is None:
+        raise RecordingError(f"{folder} is a branch, and what it began with, checkpoint.origin.npz, is gone")
+    held = header["clamped_potential"]
+    return Plan(
+        scenario,
+        header["seed"],
+        header["time_step"],
+        None if math.isnan(held) else held,
+        header["command_line"],
+        origin,
+        branched_from,
+    )
 
 
 def simulate(
@@ -94,6 +203,8 @@ def simulate(
     command_line: str = "",
     clamped_potential: float | None = None,
     checkpoint_every: float = CHECKPOINT_INTERVAL,
+    checkpoint_at: Sequence[float] = (),
+    ignore_limits: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Recording:
     """Run a scenario and return its recording, `folder`/run.h5.
@@ -101,9 +212,10 @@ def simulate(
     `seed`: of all random numbers; the scenario's own, or else a drawn one, when not given. Results are the same bits
     for any number of `threads`. `clamped_potential`, in mV, holds the potential across the membrane. Every
     `checkpoint_every` s of wall time a checkpoint is kept beside run.h5, from which `resume` goes on; it is removed
-    at the end. A run that is interrupted by SIGINT or SIGTERM finishes its step, leaves a readable file and a
-    checkpoint, and raises Interrupted, which is a KeyboardInterrupt. Raises an McError for a scenario that cannot
-    work and for a file that cannot be written.
+    at the end. Those of the moments `checkpoint_at`, in ns, stay, for `mc.lineage.branch`. A run that is interrupted
+    by SIGINT or SIGTERM finishes its step, leaves a readable file and a checkpoint, and raises Interrupted, which is
+    a KeyboardInterrupt. Raises an McError for a scenario that cannot work, for a file that cannot be written, and,
+    unless `ignore_limits`, for a run that needs more memory or disk than are free.
     """
     _check_arguments(scenario, seed, threads)
     if clamped_potential is not None and scenario.protocol.has_commands:
@@ -119,15 +231,46 @@ def simulate(
         seed = scenario.simulation.seed
     if seed is None:
         seed = secrets.randbits(63)
-    n_steps = max(1, round(scenario.simulation.duration / time_step))
-    make_engine = ENGINES[scenario.simulation.engine]
-    engine: Engine = make_engine(scenario, seed, time_step, threads, clamped_potential)
-    description = describe(scenario, engine, seed, n_steps, command_line, clamped_potential)
-    with Recorder(path, description, overwrite=overwrite) as recorder:
+    plan = Plan(scenario, seed, time_step, clamped_potential, command_line)
+    return carry_out(
+        plan,
+        path,
+        threads=threads,
+        overwrite=overwrite,
+        checkpoint_every=checkpoint_every,
+        checkpoint_at=checkpoint_at,
+        ignore_limits=ignore_limits,
+        on_progress=on_progress,
+    )
+
+
+def carry_out(
+    plan: Plan,
+    path: Path,
+    *,
+    threads: int | None = None,
+    overwrite: bool = False,
+    checkpoint_every: float = CHECKPOINT_INTERVAL,
+    checkpoint_at: Sequence[float] = (),
+    ignore_limits: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Recording:
+    """Make a run from its beginning to its end and return its recording; arguments as of `simulate`."""
+    keep_at = [round(moment / plan.time_step) for moment in checkpoint_at]
+    if beyond := [step for step in keep_at if not plan.first_step <= step <= plan.n_steps]:
+        raise ScenarioError(
+            f"there is no checkpoint at {beyond[0] * plan.time_step:g} ns: the run goes from "
+            f"{plan.first_step * plan.time_step:g} to {plan.n_steps * plan.time_step:g} ns"
+        )
+    if not ignore_limits:
+        refuse_what_does_not_fit(plan.scenario, advise(plan.scenario), path.parent)
+    engine = plan.make_engine(threads)
+    with Recorder(path, plan.describe(engine), overwrite=overwrite) as recorder:
         # Of an earlier run that is now overwritten.
-        remove_checkpoints(path.parent)
-        run = _Run(scenario, engine, recorder, on_progress, checkpoint_every)
-        run.go()
+        remove_checkpoints(path.parent, kept=True)
+        if plan.origin is not None:
+            keep_checkpoint(path.parent, plan.origin.arrays, plan.origin.header, is_origin=True)
+        _Run(plan, engine, recorder, on_progress, checkpoint_every, keep_at).go()
     return Recording(path)
 
 
@@ -148,52 +291,37 @@ def resume(
     path = Path(folder)
     path = path if path.suffix == ".h5" else path / "run.h5"
     checkpoint = read_checkpoint(path.parent)
-    if checkpoint is not None:
-        header: Mapping[str, Any] = checkpoint.header
-        rows = header["rows"]
-    else:
-        header, rows = _header_of(path), None
-    scenario = Scenario.from_json(header["scenario"])
-    scenario._source = ScenarioSource(
-        Path(header["scenario_path"]), header["scenario_file"], tuple(header["overrides"]), {}
-    )
-    seed, held = header["seed"], header["clamped_potential"]
-    clamped_potential = None if math.isnan(held) else held
-    make_engine = ENGINES[scenario.simulation.engine]
-    engine: Engine = make_engine(scenario, seed, header["time_step"], threads, clamped_potential)
-    n_steps = max(1, round(scenario.simulation.duration / header["time_step"]))
-    description = describe(
-        scenario, engine, seed, n_steps, header["command_line"], clamped_potential=clamped_potential
-    )
+    header = _attributes_of_unfinished(path) if checkpoint is None else checkpoint.header
+    plan = read_plan(path.parent, header)
+    engine = plan.make_engine(threads)
+    description = plan.describe(engine)
     try:
-        if checkpoint is None or rows is None:
+        if checkpoint is None:
             raise RecordingError(f"there is no checkpoint in {path.parent}")
-        recorder = Recorder.reopen(path, description, rows)
+        recorder = Recorder.reopen(path, description, checkpoint.header["rows"])
     except RecordingError as error:
         if on_restart is not None:
             on_restart(f"{error}: starting again from the beginning")
         checkpoint, recorder = None, Recorder(path, description, overwrite=True)
     with recorder:
-        run = _Run(scenario, engine, recorder, on_progress, checkpoint_every)
+        keep_at = [] if checkpoint is None else checkpoint.header["keep_at"]
+        run = _Run(plan, engine, recorder, on_progress, checkpoint_every, keep_at)
         if checkpoint is not None:
             run.take_up(checkpoint)
         run.go()
     return Recording(path)
 
 
-def _header_of(path: Path) -> dict[str, Any]:
-    """Return what the header of a checkpoint would say of a run that has none, from what it recorded."""
+def _attributes_of_unfinished(path: Path) -> Mapping[str, Any]:
     with Recording(path) as recording:
         if recording.finished:
             raise RecordingError(f"{path} is finished: there is nothing left to do")
-        return {
-            **{key: recording.attributes[key] for key in ("scenario", "scenario_file", "overrides")},
-            **{
-                key: recording.attributes[key]
-                for key in ("scenario_path", "command_line", "seed", "time_step")
-            },
-            "clamped_potential": recording.attributes["clamped_potential"],
-        }
+        return recording.attributes
+
+
+def strip_prefix(arrays: Mapping[str, NDArray], prefix: str) -> dict[str, NDArray]:
+    """Return the arrays whose names have a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _check_arguments(scenario: Scenario, seed: int | None, threads: int | None) -> None:
@@ -210,19 +338,19 @@ class _Run:
 
     def __init__(
         self,
-        scenario: Scenario,
+        plan: Plan,
         engine: Engine,
         recorder: Recorder,
         on_progress: Callable[[Progress], None] | None,
         checkpoint_every: float,
+        keep_at: Sequence[int] = (),
     ) -> None:
-        recording = scenario.recording
-        self.scenario, self.engine, self.recorder = scenario, engine, recorder
-        self.n_steps = recorder.description.n_steps
+        scenario, recording = plan.scenario, plan.scenario.recording
+        self.plan, self.engine, self.recorder = plan, engine, recorder
+        self.n_steps = plan.n_steps
         self.on_progress = on_progress
         self.checkpoint_every = checkpoint_every
-        self.wall_seconds_before = 0.0
-        self.steps_before = 0
+        self.keep_at = sorted(keep_at)
         self.records_events = recording.events
         self.record_every = self._steps(recording.interval)
         self.profile_every = self._steps(recording.profile_interval)
@@ -233,8 +361,12 @@ class _Run:
         self.potentials: list[NDArray] = []
         self.maps = _MapMean()
         self.filter = LowPass([one.low_pass for one in scenario.electrodes], engine.time_step)
-        self.profiles = 0
-        self.started = self.reported = self.kept = time.monotonic()
+        self.profiles = plan.first_step // self.profile_every
+        self.good: Checkpoint | None = None
+        self.wall_seconds_before = self.recording_seconds_before = 0.0
+        self.steps_before = engine.step
+        self.seconds_of_steps = 0.0
+        self.started = self.reported = self.kept = self.remembered = time.monotonic()
 
     def _steps(self, interval: float) -> int:
         return max(1, round(interval / self.engine.time_step))
@@ -242,33 +374,83 @@ class _Run:
     def go(self) -> None:
         """Make all steps that are left, recording the start, every interval and the end."""
         self.started = self.reported = self.kept = time.monotonic()
-        if self.engine.step == 0:
+        try:
+            self._go()
+        except (LedgerError, NumericalError, StabilityError) as error:
+            raise type(error)(f"{error}. {self._keep_last_good()}") from error
+        self.recorder.finish(COMPLETED, self._elapsed(), self._recording_seconds())
+        remove_checkpoints(self.recorder.path.parent)
+
+    def _go(self) -> None:
+        if self.engine.step == self.plan.first_step:
             self._record(self.engine.observe())
+            self._remember()
+            self._keep_if_asked_for()
         with _listening_to_signals() as signals:
             while self.engine.step < self.n_steps:
-                step = self.engine.step
-                next_stop = min(
-                    self.n_steps,
-                    *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
-                )
+                next_stop = self._next_stop()
                 while self.engine.step < next_stop:
-                    self.engine.advance(min(next_stop - self.engine.step, self._piece()))
+                    self._advance(min(next_stop - self.engine.step, self._piece()))
                     self._write_events()
                     if self.engine.step < next_stop:
                         self._heed(signals)
                 self._record(self.engine.observe())
+                self._keep_if_asked_for()
+                if time.monotonic() - self.remembered >= MEMORY_INTERVAL:
+                    self._remember()
                 self._heed(signals)
-        self.recorder.finish(COMPLETED, self._elapsed())
-        remove_checkpoints(self.recorder.path.parent)
+
+    def _next_stop(self) -> int:
+        """Return the step at which something is to be recorded or kept next."""
+        step = self.engine.step
+        return min(
+            self.n_steps,
+            *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
+            *(one for one in self.keep_at if one > step),
+        )
+
+    def _advance(self, n_steps: int) -> None:
+        started = time.monotonic()
+        self.engine.advance(n_steps)
+        self.seconds_of_steps += time.monotonic() - started
 
     def _heed(self, signals: list[int]) -> None:
         """Keep a checkpoint if it is time, and end the run if a signal asks for it; all due is recorded by now."""
         if self.engine.step == self.n_steps:
             return
         if signals or time.monotonic() - self.kept >= self.checkpoint_every:
-            self._keep()
+            self.recorder.flush()
+            write_checkpoint(self.recorder.path.parent, *self._state())
+            self.kept = time.monotonic()
         if signals:
             raise Interrupted(signals[0])
+
+    def _keep_if_asked_for(self) -> None:
+        if self.engine.step in self.keep_at:
+            self.recorder.flush()
+            keep_checkpoint(self.recorder.path.parent, *self._state())
+
+    def _remember(self) -> None:
+        """Copy the present state, of which all that can be checked was found good."""
+        arrays, header = self._state()
+        if sum(array.nbytes for array in arrays.values()) <= MOST_REMEMBERED:
+            self.good = Checkpoint({name: array.copy() for name, array in arrays.items()}, header)
+        self.remembered = time.monotonic()
+
+    def _keep_last_good(self) -> str:
+        """Write the last state that was found good as a checkpoint, and return what to say of it."""
+        folder = self.recorder.path.parent
+        if self.good is None:
+            return f"What was recorded until then is in {self.recorder.path}"
+        try:
+            keep_checkpoint(folder, *self.good)
+        except RecordingError as error:
+            return f"The last good state could not be kept: {error}"
+        good_until = self.good.header["step"] * self.engine.time_step
+        return (
+            f'The state at {good_until:g} ns is kept: ionmc branch {folder} --at "{good_until:g} ns" --set KEY=VALUE '
+            "goes on from it with other numbers"
+        )
 
     def _piece(self) -> int:
         """Return how many steps take about half a second."""
@@ -281,20 +463,18 @@ class _Run:
         """Return the wall time of the run so far in s, that before an interruption included."""
         return self.wall_seconds_before + time.monotonic() - self.started
 
-    def _keep(self) -> None:
-        """Write a checkpoint: what the engine needs to go on, what waits to be averaged, how far the file is."""
-        self.recorder.flush()
-        description = self.recorder.description
+    def _recording_seconds(self) -> float:
+        """Return how much of it was spent on all else than making steps: looking, recording, checkpoints."""
+        return self.recording_seconds_before + time.monotonic() - self.started - self.seconds_of_steps
+
+    def _state(self) -> Checkpoint:
+        """Return what the engine needs to go on, what waits to be averaged, and how far the file is."""
         header = {
-            "scenario": description.scenario_json,
-            "scenario_file": description.scenario_text,
-            "scenario_path": description.scenario_path,
-            "overrides": list(description.overrides),
-            "command_line": description.command_line,
-            "seed": description.seed,
-            "time_step": description.time_step,
-            "clamped_potential": description.clamped_potential,
+            **self.plan.header(),
+            "step": self.engine.step,
             "wall_seconds": self._elapsed(),
+            "recording_seconds": self._recording_seconds(),
+            "keep_at": self.keep_at,
             "profiles": self.profiles,
             "maps": self.maps.n,
             "rows": self.recorder.rows(),
@@ -307,33 +487,28 @@ class _Run:
             "run.maps.potential": np.asarray(self.maps.potential),
             **{f"run.filter.{name}": array for name, array in self.filter.memory().items()},
         }
-        write_checkpoint(self.recorder.path.parent, arrays, header)
-        self.kept = time.monotonic()
+        return Checkpoint(arrays, header)
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint."""
         arrays, header = checkpoint
-
-        def part(prefix: str) -> dict[str, NDArray]:
-            return {
-                name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
-            }
-
-        self.engine.take_up(part("engine."))
+        self.engine.take_up(strip_prefix(arrays, "engine."))
         self.concentrations = list(arrays["run.concentrations"])
         self.potentials = list(arrays["run.potentials"])
         self.maps.n = header["maps"]
         self.maps.concentrations = arrays["run.maps.concentrations"]
         self.maps.potential = arrays["run.maps.potential"]
-        self.filter.take_up(part("run.filter."))
+        self.filter.take_up(strip_prefix(arrays, "run.filter."))
         self.profiles = header["profiles"]
         self.wall_seconds_before = header["wall_seconds"]
+        self.recording_seconds_before = header["recording_seconds"]
         self.steps_before = self.engine.step
 
     def _record(self, observation: Observation) -> None:
         step, now = observation.step, observation.step * self.engine.time_step
-        at_end = step == self.n_steps
-        if step % self.record_every == 0 or at_end:
+        check_numbers(observation, now)
+        at_start, at_end = step == self.plan.first_step, step == self.n_steps
+        if step % self.record_every == 0 or at_start or at_end:
             self.recorder.record_series(step, now, self._row(observation))
             self.concentrations.append(observation.cell_concentrations)
             self.potentials.append(observation.potential)
@@ -347,7 +522,7 @@ class _Run:
                 self.potentials.clear()
                 if observation.maps is not None:
                     self.recorder.record_map(now, *self.maps.take())
-        if step % self.positions_every == 0 or at_end:
+        if step % self.positions_every == 0 or at_start or at_end:
             places = observation.places[0, self.recorded_ions] if observation.places.size else None
             self.recorder.record_positions(step, now, observation.positions[self.recorded_ions], places)
         self._report(observation)
@@ -399,6 +574,7 @@ class _Run:
             return
         self.reported = now
         elapsed = self._elapsed()
+        made = observation.step - self.plan.first_step
         self.on_progress(
             Progress(
                 step=observation.step,
@@ -406,10 +582,45 @@ class _Run:
                 time=observation.step * self.engine.time_step,
                 duration=self.n_steps * self.engine.time_step,
                 wall_seconds=elapsed,
-                ion_steps_per_second=observation.step * self.engine.n_ions / elapsed if elapsed else 0.0,
+                ion_steps_per_second=made * self.engine.n_ions / elapsed if elapsed else 0.0,
                 membrane_potential=observation.membrane_potential,
+                first_step=self.plan.first_step,
             )
         )
+
+
+_OF_POTENTIALS = "a command, a current or a pump far beyond what the membrane can hold, or a grid too coarse"
+_OF_CONCENTRATIONS = "a bath or a grid cell that has next to no volume"
+_OF_CHARGES = "a permeability, a valence or a current far beyond those of life"
+
+
+def check_numbers(observation: Observation, now: float) -> None:
+    """Raise NumericalError, with the time in ns, the quantity and a likely cause, if a number is not finite.
+
+    Positions may be none, of ions in a reservoir, and so may the command of a clamp.
+    """
+    looked_at: list[tuple[str, float | NDArray, str]] = [
+        ("membrane potential", observation.membrane_potential, _OF_POTENTIALS),
+        ("charge on the membrane", observation.charge_separation_potential, _OF_POTENTIALS),
+        ("drop across the membrane", observation.field_potential_drop, _OF_POTENTIALS),
+        ("potential along x", observation.potential, _OF_POTENTIALS),
+        ("potential at the electrodes", observation.electrodes, _OF_POTENTIALS),
+        ("concentrations in the bulk", observation.bulk_concentrations, _OF_CONCENTRATIONS),
+        ("concentrations along x", observation.cell_concentrations, _OF_CONCENTRATIONS),
+        ("permeability", observation.permeability, _OF_CHARGES),
+        ("charge through the channels", observation.displaced_charge, _OF_CHARGES),
+        ("total charge", observation.total_charge, _OF_CHARGES),
+    ]
+    if observation.maps is not None:
+        looked_at += [
+            ("map of the potential", observation.maps.potential, _OF_POTENTIALS),
+            ("map of concentrations", observation.maps.concentrations, _OF_CONCENTRATIONS),
+        ]
+    for quantity, values, cause in looked_at:
+        is_good = np.isfinite(values)
+        if not np.all(is_good):
+            first = np.asarray(values)[~is_good].flat[0]
+            raise NumericalError(f"at {now:g} ns the {quantity} became {first}; a likely cause is {cause}")
 
 
 @contextmanager
@@ -465,6 +676,7 @@ def describe(
     n_steps: int,
     command_line: str,
     clamped_potential: float | None = None,
+    branched_from: str = "",
 ) -> RunDescription:
     """Return everything that is known of a run before its first step."""
     composition = engine.composition
@@ -514,4 +726,5 @@ def describe(
         cell_y=engine.cells_along_y(),
         channel_y=placement.channels,
         pump_y=placement.pumps,
+        branched_from=branched_from,
     )

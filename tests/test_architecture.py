@@ -17,7 +17,7 @@ LAYERS = [
     {"membrane", "field", "recording"},
     {"engines", "analysis"},
     {"simulation", "comparison", "digest"},
-    {"ensemble", "figures"},
+    {"ensemble", "figures", "lineage"},
     {"validation"},
     {"cli"},
 ]

@@ -47,7 +47,8 @@ def find_phases(recording: Recording) -> list[Phase]:
     A run without a protocol has one.
     """
     protocol, time = recording.scenario.protocol, recording.time
-    edges = sorted({0.0, *(moment for moment in _changes(protocol) if moment < time[-1]), float(time[-1])})
+    first, last = float(time[0]), float(time[-1])
+    edges = sorted({first, *(moment for moment in _changes(protocol) if first < moment < last), last})
     ghk = ghk_series(recording)
     displaced = sum(
         (

@@ -9,6 +9,8 @@ from mc.cli.messages import exit_on_input_error
 _COMMANDS = {
     "run": ("mc.cli.run", "Simulate a scenario, record it and compare it with theory."),
     "resume": ("mc.cli.resume", "Go on with a run that was interrupted or killed."),
+    "rerun": ("mc.cli.rerun", "Repeat a recorded run and say whether the result is identical."),
+    "branch": ("mc.cli.branch", "Go on from a moment of a run with another seed or other numbers."),
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),

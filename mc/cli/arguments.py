@@ -46,3 +46,10 @@ class Quantity(click.ParamType):
             return parse_quantity(value, self.dimension)
         except QuantityError as error:
             self.fail(str(error), param, ctx)
+
+
+ignore_limits_option = click.option(
+    "--ignore-limits",
+    is_flag=True,
+    help="Start also where the estimated memory or disk is more than what is free.",
+)

@@ -1,4 +1,4 @@
-"""What commands say when something is wrong: one clear message on stderr and exit status 2, no traceback."""
+"""What commands say when something is wrong: one clear message on stderr and an exit status, no traceback."""
 
 import sys
 from collections.abc import Iterator
@@ -8,12 +8,10 @@ import click
 
 from mc.errors import McError
 
-EXIT_STATUS_OF_INPUT_ERROR = 2
-
 
 @contextmanager
 def exit_on_input_error() -> Iterator[None]:
-    """Turn an McError into its message on stderr, one line a fault, and exit with status 2.
+    """Turn an McError into its message on stderr, one line a fault, and exit with its status.
 
     Any other exception is a bug and passes with its traceback.
     """
@@ -22,7 +20,7 @@ def exit_on_input_error() -> Iterator[None]:
     except McError as error:
         for line in str(error).splitlines():
             print_error(line)
-        sys.exit(EXIT_STATUS_OF_INPUT_ERROR)
+        sys.exit(error.exit_status)
 
 
 def print_error(message: str) -> None:

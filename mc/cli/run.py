@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mc.cli.arguments import Quantity, scenario_arguments
+from mc.cli.arguments import Quantity, ignore_limits_option, scenario_arguments
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
@@ -47,6 +47,13 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
     show_default=True,
     help="Wall time between two checkpoints, from which `ionmc resume` goes on.",
 )
+@click.option(
+    "--checkpoint-at",
+    type=Quantity("time"),
+    multiple=True,
+    help="A moment at which a checkpoint is made that stays, for `ionmc branch`; may be given several times.",
+)
+@ignore_limits_option
 @click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
@@ -57,6 +64,8 @@ def command(
     seed: int | None,
     threads: int | None,
     checkpoint_every: float,
+    checkpoint_at: tuple[float, ...],
+    ignore_limits: bool,
     with_figures: bool,
     as_json: bool,
 ) -> None:
@@ -92,6 +101,8 @@ def command(
             overwrite=overwrite,
             command_line=shlex.join(["ionmc", *sys.argv[1:]]),
             checkpoint_every=checkpoint_every / NANOSECONDS_PER_SECOND,
+            checkpoint_at=checkpoint_at,
+            ignore_limits=ignore_limits,
             on_progress=on_progress,
         )
     finish(recording, folder, warnings, console, with_figures=with_figures, as_json=as_json)

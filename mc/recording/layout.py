@@ -160,6 +160,7 @@ class RunDescription:
     `node_position` (nodes,) the points where the potential is known. The cytoplasm is at x < 0, the slab at
     0..thickness. `cell_y` (cells,) are the centres of the cells along the membrane, `channel_y` and `pump_y` the
     places of each channel and pump there; in one dimension there are no such cells, and all places are 0.
+    `branched_from` tells of a branch, as JSON, where it comes from and what was changed.
     """
 
     title: str
@@ -192,6 +193,7 @@ class RunDescription:
     cell_y: np.ndarray
     channel_y: np.ndarray
     pump_y: np.ndarray
+    branched_from: str = ""
 
 
 class Column(NamedTuple):

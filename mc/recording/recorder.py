@@ -132,8 +132,11 @@ class Recorder:
             ) from error
 
     def rows(self) -> dict[str, int]:
-        """Return how many rows of each dataset are in the file, which must have been flushed."""
-        return {path: int(self._file[path].shape[0]) for path in self._buffers}
+        """Return how many rows of each dataset were recorded so far, those that are not yet in the file included."""
+        return {
+            path: int(self._file[path].shape[0]) + sum(map(len, blocks))
+            for path, blocks in self._buffers.items()
+        }
 
     def record_series(self, step: int, time: float, values: np.ndarray) -> None:
         """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
@@ -206,8 +209,11 @@ class Recorder:
         self._buffered_bytes = 0
         self._last_flush = time.monotonic()
 
-    def finish(self, stop_reason: str, wall_seconds: float) -> None:
-        """Write the rest and close; `stop_reason` is `layout.COMPLETED` when the last step was reached."""
+    def finish(self, stop_reason: str, wall_seconds: float, recording_seconds: float = float("nan")) -> None:
+        """Write the rest and close; `stop_reason` is `layout.COMPLETED` when the last step was reached.
+
+        `recording_seconds`: of the wall time, what was spent on looking, recording and keeping checkpoints.
+        """
         if self._finished:
             return
         self._finished = True
@@ -218,6 +224,7 @@ class Recorder:
                 attributes["finished"] = stop_reason == COMPLETED
                 attributes["stop_reason"] = stop_reason
                 attributes["wall_seconds"] = float(wall_seconds)
+                attributes["recording_seconds"] = float(recording_seconds)
             finally:
                 self._close()
 
@@ -323,8 +330,10 @@ class Recorder:
             "thickness": description.thickness,
             "capacitance": description.capacitance,
             "finished": False,
+            "branched_from": description.branched_from,
             "stop_reason": RUNNING,
             "wall_seconds": float("nan"),
+            "recording_seconds": float("nan"),
         }
 
     def _record_events(self, table: str, columns: Mapping[str, np.ndarray]) -> None:

@@ -368,6 +368,17 @@ class Recording:
         """Seconds that the run took; not a number while it runs, or if it was killed."""
         return self.attributes["wall_seconds"]
 
+    @property
+    def recording_seconds(self) -> float:
+        """Seconds of these that looking, recording and checkpoints took; not a number where this was not recorded."""
+        return self.attributes.get("recording_seconds", float("nan"))
+
+    @property
+    def branched_from(self) -> dict[str, Any] | None:
+        """Of a branch: the run it comes from, its time in ns and step, its seed, and what was changed."""
+        text = self.attributes.get("branched_from", "")
+        return json.loads(text) if text else None
+
     @cached_property
     def _n_records(self) -> int:
         # A kill may come between two appends: only what all three series hold belongs together.

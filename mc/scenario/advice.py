@@ -342,7 +342,7 @@ def _event_rates(scenario: Scenario) -> dict[str, tuple[float, float]]:
                 _fastest_gating(scenario, channel.gating, extremes),
             )
     for carrier in scenario.carriers:
-        fastest = _fastest_cycles(scenario, carrier)
+        fastest = fastest_cycles(scenario, carrier)
         rates[f"cycles of {carrier.name}"] = (fastest, fastest)
     return {cause: fastest for cause, fastest in rates.items() if fastest[0] > 0}
 
@@ -359,7 +359,7 @@ def _fastest_gating(scenario: Scenario, gating: Gating, potentials: Iterable[flo
     )
 
 
-def _fastest_cycles(scenario: Scenario, carrier: Pump | Transporter) -> float:
+def fastest_cycles(scenario: Scenario, carrier: Pump | Transporter) -> float:
     """Return the fastest rate in 1/ns of cycles of one pump or transporter, at potentials that cells have.
 
     Of a pump when it is saturated; of a transporter both ways at the concentrations of the start, which are far below

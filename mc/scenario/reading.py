@@ -27,7 +27,11 @@ def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str]
     the same as {key: value}. Raises ScenarioError, whose message has one line for each fault.
     """
     path = Path(path)
-    text = _read_text(path)
+    return parse_scenario(_read_text(path), path, overrides)
+
+
+def parse_scenario(text: str, path: Path, overrides: Sequence[str] | Mapping[str, str] = ()) -> Scenario:
+    """Return the scenario that a file of this text and path is; see `read_scenario`."""
     try:
         data = tomllib.loads(text)
         lines = _LineScanner(text).lines
@@ -227,7 +231,7 @@ def _apply_override(data: dict[str, Any], override: str) -> KeyPath:
     for i, key in enumerate(keys):
         is_last = i == len(keys) - 1
         if isinstance(target, list):
-            index = _find_entry(target, key, _join(path))
+            index = _find_entry(target, key, write_path(path))
             path = (*path, index)
             if is_last:
                 target[index] = _read_override_value(text)
@@ -239,7 +243,7 @@ def _apply_override(data: dict[str, Any], override: str) -> KeyPath:
             else:
                 target = target.setdefault(key, {})
         else:
-            raise ValueError(f"{_join(path)} is a value, not a table: it has no key {key}")
+            raise ValueError(f"{write_path(path)} is a value, not a table: it has no key {key}")
     return path
 
 
@@ -321,7 +325,7 @@ def _describe_faults(
             (origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins),
             fallback,
         )
-        lines.append(f"{origin}: {_join(path, data)}: {message}" if path else f"{origin}: {message}")
+        lines.append(f"{origin}: {write_path(path, data)}: {message}" if path else f"{origin}: {message}")
     return lines
 
 
@@ -400,7 +404,7 @@ def find_model(annotation: Any) -> type[BaseModel] | None:
     return next((model for part in get_args(annotation) if (model := find_model(part))), None)
 
 
-def _join(path: KeyPath, data: Any = None) -> str:
+def write_path(path: KeyPath, data: Any = None) -> str:
     """Write a path as an override says it; entries of arrays of tables go by their names."""
     parts = []
     for part in path:

@@ -3,71 +3,16 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import h5py
 import numpy as np
 import pytest
+from small_run import start, write_scenario
 
 from mc.recording.recording import Recording
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
-
-SCENARIO = """
-[simulation]
-duration = "20 us"
-time_step = "1 ns"
-engine = "ENGINE"
-seed = 5
-[geometry]
-area = "0.002 um^2"
-inside_length = "10 nm"
-outside_length = "10 nm"
-boundary = "bath"
-[membrane]
-thickness = "4 nm"
-capacitance = "1 uF/cm^2"
-[inside]
-K = "140 mM"
-Cl = "20 mM"
-[outside]
-K = "20 mM"
-Na = "120 mM"
-Cl = "120 mM"
-[[channels]]
-name = "K leak"
-count = 40
-permeability = { K = "0.03 nm^3/ns" }
-gating = { states = ["c", "o"], open = ["o"], rates = { "c->o" = "5 /us", "o->c" = "5 /us" } }
-[[transporters]]
-use = "kcc2"
-count = 20
-acceleration = 1e5
-[[protocol.voltage]]
-start = "2 us"
-stop = "4 us"
-potential = "-40 mV"
-[[protocol.blocks]]
-protein = "K leak"
-start = "10 us"
-fraction = 0.5
-[[electrodes]]
-name = "tip"
-inside = "5 nm"
-outside = "5 nm"
-low_pass = "5 MHz"
-[recording]
-interval = "35 ns"
-profile_interval = "210 ns"
-positions_interval = "500 ns"
-"""
-
-
-def start(*arguments):
-    command = [sys.executable, "-m", "mc", *map(str, arguments), "--threads", "1", "--no-figures"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def differing(one, other):
@@ -87,8 +32,7 @@ def differing(one, other):
 def straight(request, tmp_path_factory):
     """A scenario file, the folder of its whole run, and the seconds that this took."""
     folder = tmp_path_factory.mktemp(request.param)
-    path = folder / "scenario.toml"
-    path.write_text(SCENARIO.replace("ENGINE", request.param), encoding="utf-8")
+    path = write_scenario(folder, request.param)
     for _ in range(2):  # the first compiles
         started = time.monotonic()
         process = start("run", path, "--output", folder / "straight", "--overwrite")
