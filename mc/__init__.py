@@ -9,7 +9,9 @@ recording/   the file a run leaves (run.h5)                       Recording
 analysis/    measured values with standard errors, from the file alone
 theory/      what macroscopic equations predict, by itself        theory
 comparison   a measurement beside a prediction;  digest: the numbers of a run as rows of text
-figures/     pictures                    cli/  the command ionmc
+figures/     pictures
+validation/  the macroscopic equations, each checked against simulations
+cli/         the command ionmc
 """
 
 import importlib

@@ -15,6 +15,7 @@ _COMMANDS = {
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
     "proteins": ("mc.cli.proteins", "List the library of proteins, or print one of them."),
+    "validate": ("mc.cli.validate", "Check the macroscopic equations against simulations."),
     "theory": ("mc.cli.theory", "Compute Nernst and GHK potentials."),
 }
 """Module and summary of each command; every module has its click command under the name `command`."""
