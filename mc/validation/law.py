@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,7 +176,9 @@ class Trial:
         path = folder / "scenario.toml"
         path.write_text(scenario_text, encoding="utf-8")
         scenario = read_scenario(path, {"simulation.engine": self.engine})
-        seed = int(np.random.SeedSequence([self.seed, self.n_runs]).generate_state(1)[0])
+        # The same channels on two engines would otherwise do the same.
+        key = [self.seed, self.n_runs, zlib.crc32(self.engine.encode())]
+        seed = int(np.random.SeedSequence(key).generate_state(1)[0])
         self.n_runs += 1
         return simulate(
             scenario,
