@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mc.constants import ZERO_CELSIUS
 from mc.errors import McError
@@ -152,6 +152,39 @@ def parse_quantity(text: object, dimension: str, example: str | None = None) -> 
         raise QuantityError(f'{expected}, found "{text}", which is beyond all measure')
     # Nobody writes more than 15 digits: without this, 1 um^2 would be 999999.9999999999 nm2.
     return float(f"{value:.15g}")
+
+
+class SplitQuantity(NamedTuple):
+    """A quantity as it was written: "3 mM" is 3.0 and "mM", 10 is 10.0 and ""."""
+
+    number: float
+    unit: str
+
+
+def split_quantity(text: str) -> SplitQuantity | None:
+    """Return the number and the unit of a text; None where it does not begin with a number."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None or _NOT_FINITE.fullmatch(text):
+        return None
+    return SplitQuantity(float(match["number"].replace("_", "")), match["unit"])
+
+
+def format_quantity(number: float, unit: str) -> str:
+    """Return a number and its unit as a scenario says it, to six digits."""
+    return f"{number:.6g} {unit}".strip()
+
+
+def express(text: str, unit: str) -> float | None:
+    """Return how many of `unit` the quantity `text` is; None where it is no quantity of this kind."""
+    split = split_quantity(text)
+    if split is None:
+        return None
+    if split.unit == unit:
+        return split.number
+    own, wanted = _parse_unit(split.unit) if split.unit else None, _parse_unit(unit) if unit else None
+    if own is None or wanted is None or own.dimensionality != wanted.dimensionality:
+        return None
+    return float(_registry().Quantity(split.number, own).to(wanted).magnitude)
 
 
 def _with_unit(number: float | str, example: str) -> str:

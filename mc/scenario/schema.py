@@ -46,6 +46,7 @@ from mc.scenario.fields import (
 )
 from mc.scenario.proteins import Carrier, Channel, Protein, Pump, Transporter
 from mc.scenario.protocol import Electrode, Protocol
+from mc.scenario.sweeps import Sweep
 
 BODY_TEMPERATURE = 310.15
 """K; 37 degC."""
@@ -349,6 +350,7 @@ class Scenario(Model):
     recording: RecordingSettings = Field(
         default_factory=RecordingSettings, validate_default=True, description="How often what is written."
     )
+    sweep: Sweep | None = Field(default=None, description="Many runs of it, by `ionmc sweep`.")
 
     _source: ScenarioSource | None = PrivateAttr(default=None)
 

@@ -4,7 +4,14 @@ import sys
 import pytest
 
 from mc.errors import McError
-from mc.units import DIMENSIONS, QuantityError, parse_quantity
+from mc.units import (
+    DIMENSIONS,
+    QuantityError,
+    express,
+    format_quantity,
+    parse_quantity,
+    split_quantity,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +121,14 @@ def test_an_example_of_the_caller_gives_the_unit_of_the_hint():
 def test_importing_the_module_does_not_import_the_units_library():
     code = "import mc.units, sys; sys.exit('pint' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_quantity_is_split_as_it_was_written_and_expressed_in_another_unit():
+    assert split_quantity("-1_000.5 um^2") == (-1000.5, "um^2")
+    assert split_quantity("10") == (10.0, "")
+    assert split_quantity("nan mM") is split_quantity("random") is None
+    assert express("500 uM", "mM") == pytest.approx(0.5)
+    assert express("3 mM", "mM") == 3.0
+    assert express("3 mM", "mV") is express("3", "mM") is express("many", "") is None
+    assert format_quantity(2.66741934, "mM") == "2.66742 mM"
+    assert format_quantity(4.0, "") == "4"
