@@ -14,6 +14,9 @@ from mc.analysis.statistics import Estimate, block_average, standard_score, vari
 from mc.recording.recording import Recording
 from mc.theory.noise import capacitance_noise
 
+ROUNDING = 1e-12
+"""Relative error of sums of means."""
+
 FEWEST_CHARGING_TIMES = 20.0
 """Charging times in the averaged part of a run below which no verdict is given: ten independent samples."""
 
@@ -111,7 +114,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
     comparison = compare_potential(recording, equilibration_time)
     window = comparison.window
     # A branch has counts and steps from before its beginning.
-    cycles = {name: int(counts[-1] - counts[0]) for name, counts in pump_cycles(recording).items()}
+    cycles = {name: _number(counts[-1] - counts[0]) for name, counts in pump_cycles(recording).items()}
     charge = pumped_charge(recording)
     permeability = total_permeability(recording)[:, window.records].mean(axis=1)
     n_steps = int(recording.step[-1] - recording.step[0])
@@ -157,14 +160,14 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         },
         "crossings": {
             name: {
-                "outward": int(crossings.outward[-1] - crossings.outward[0]),
-                "inward": int(crossings.inward[-1] - crossings.inward[0]),
+                "outward": _number(crossings.outward[-1] - crossings.outward[0]),
+                "inward": _number(crossings.inward[-1] - crossings.inward[0]),
             }
             for name, crossings in crossings_by_species(recording).items()
         },
         "pump_cycles": cycles,
         "pump_charge_per_cycle_e": charge_per_cycle(recording),
-        "pumped_charge_e": int(charge[-1] - charge[0]),
+        "pumped_charge_e": _number(charge[-1] - charge[0]),
         "pump_current_e_per_ns": comparison.pump_current,
         "acceleration": {pump.name: pump.acceleration for pump in recording.pumps},
         "ledger": _ledger(recording),
@@ -198,7 +201,8 @@ def _ledger(recording: Recording) -> dict[str, Any]:
     for name in recording.species_names:
         ions = np.stack([recording[f"ions_{place}.{name}"] for place in ("inside", "outside", "in_pores")])
         total = ions.sum(axis=0)
-        gained[name] = int(total[-1] - total[0])
+        gain = total[-1] - total[0]
+        gained[name] = _number(0.0 if abs(gain) < ROUNDING * total[0] else gain)
     has_open_ends = recording.scenario.geometry.boundary == "bath"
     charge = recording["ledger_charge"]
     largest = float(charge[np.argmax(np.abs(charge))])
@@ -206,12 +210,19 @@ def _ledger(recording: Recording) -> dict[str, Any]:
         "charge_e": largest,
         "ions_gained": gained,
         "open_ends": has_open_ends,
-        "balanced": largest == 0.0 and (has_open_ends or not any(gained.values())),
+        # Whole charges add up exactly; means do to rounding.
+        "balanced": abs(largest) <= (ROUNDING * recording.n_ions if recording.engine == "continuum" else 0.0)
+        and (has_open_ends or not any(gained.values())),
     }
 
 
-def _ions(recording: Recording, place: str, record: int) -> dict[str, int]:
-    return {name: int(recording[f"ions_{place}.{name}"][record]) for name in recording.species_names}
+def _ions(recording: Recording, place: str, record: int) -> dict[str, float]:
+    return {name: _number(recording[f"ions_{place}.{name}"][record]) for name in recording.species_names}
+
+
+def _number(value: float) -> float:
+    """Return whole numbers as such: of ions all are, of their means few."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _plain_estimate(estimate: Estimate | None) -> dict[str, float] | None:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mc.analysis.statistics import RELIABLE_SAMPLES
-from mc.formatting import show_bytes, show_time
+from mc.formatting import show_bytes, show_number, show_time
 from mc.scenario.advice import Advice
 from mc.scenario.schema import Scenario
 
@@ -119,13 +119,13 @@ def species_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
             (
                 name,
                 "-" if reversal is None else f"{reversal:.1f}",
-                f"{crossings['outward']:,}",
-                f"{crossings['inward']:,}",
-                f"{ions['inside_at_start'][name]:,}",
-                f"{ions['inside_at_end'][name]:,}",
-                f"{ions['outside_at_start'][name]:,}",
-                f"{ions['outside_at_end'][name]:,}",
-                f"{ledger['ions_gained'][name]:,}",
+                show_number(crossings["outward"]),
+                show_number(crossings["inward"]),
+                show_number(ions["inside_at_start"][name]),
+                show_number(ions["inside_at_end"][name]),
+                show_number(ions["outside_at_start"][name]),
+                show_number(ions["outside_at_end"][name]),
+                show_number(ledger["ions_gained"][name]),
             )
         )
     return rows
@@ -144,7 +144,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
         acceleration = summary["acceleration"][name]
         faster = f", turning {acceleration:g} times faster than in life" if acceleration != 1.0 else ""
         charge = summary["pump_charge_per_cycle_e"][name]
-        found.append(f"{name}: {cycles:,} cycles, {charge:+d} e outward each{faster}")
+        found.append(f"{name}: {show_number(cycles)} cycles, {charge:+d} e outward each{faster}")
     ledger = summary["ledger"]
     balance = "balanced at every record" if ledger["balanced"] else "NOT balanced"
     found.append(f"ledger: {balance}; total charge {ledger['charge_e']:g} e")

@@ -14,6 +14,13 @@ def show_time(nanoseconds: float) -> str:
     return f"{nanoseconds:.3g} ns"
 
 
+def show_number(number: float) -> str:
+    """Return a number of things, whole or on average, with a comma at every thousand."""
+    if isinstance(number, int):
+        return f"{number:,}"
+    return f"{number:,.1f}" if abs(number) >= 100.0 else f"{number:,.3g}"
+
+
 def show_bytes(number: float) -> str:
     """Return a number of bytes in a unit that suits it."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mc.engines.base import Engine, Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.continuum.engine import ContinuumEngine
 from mc.engines.lattice.engine import LatticeEngine
 from mc.engines.timeline import LowPass
 from mc.errors import LedgerError, NumericalError, RecordingError, ScenarioError, StabilityError
@@ -43,9 +44,10 @@ from mc.scenario.limits import refuse_what_does_not_fit
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario, ScenarioSource
 
-ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine]] = {
+ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine] | type[ContinuumEngine]] = {
     "brownian": BrownianEngine,
     "lattice": LatticeEngine,
+    "continuum": ContinuumEngine,
 }
 """The engines by the names that scenarios give them."""
 

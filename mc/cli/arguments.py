@@ -26,8 +26,9 @@ def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     engines = click.option(
         "--engine",
-        type=click.Choice(["brownian", "lattice"]),
-        help="Follow every single ion, or count the ions in voxels; by default as the scenario says.",
+        type=click.Choice(["brownian", "lattice", "continuum"]),
+        help="Follow every single ion, count the ions in voxels, or solve the mean equations; by default as the "
+        "scenario says.",
     )
     return argument(option(engines(choose_engine)))
 

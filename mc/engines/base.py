@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from mc.scenario.composition import Composition
 
+Numbers = NDArray[np.int64] | NDArray[np.float64]
+"""Whole numbers, or their means where there is no chance."""
+
 
 @dataclass(frozen=True)
 class Maps:
@@ -31,9 +34,9 @@ class Observation:
     """Charge on the membrane over its capacitance, mV."""
     field_potential_drop: float
     """Potential at the inner minus the outer face as the field has it, mV."""
-    ions: NDArray[np.int64]
+    ions: Numbers
     """(species, 2) in the baths."""
-    ions_in_pores: NDArray[np.int64]
+    ions_in_pores: Numbers
     """(species,)"""
     bulk_concentrations: NDArray[np.float64]
     """(species, 2) away from the double layers, mM."""
@@ -45,27 +48,27 @@ class Observation:
     """(ions,) along x, nm; not a number for ions that are in a reservoir. Empty where ions are counted."""
     places: NDArray[np.float64]
     """(transverse axes, ions) along the membrane, nm; those in pores are where their channel is."""
-    open_channels: NDArray[np.int64]
+    open_channels: Numbers
     """(channel types,)"""
     permeability: NDArray[np.float64]
     """(species,) of the whole membrane, nm3/ns."""
-    states: tuple[NDArray[np.int64], ...]
+    states: tuple[Numbers, ...]
     """For each channel type, the number of channels in each state."""
     total_charge: float
     """In the baths and in pores, e; zero, or the run would have stopped."""
-    crossings: NDArray[np.int64]
+    crossings: Numbers
     """(channel types, species, 2) so far."""
     displaced_charge: NDArray[np.float64]
     """(channel types, species) by ions in and through pores, so far, in e; outward positive (Shockley-Ramo)."""
-    pump_cycles: NDArray[np.int64]
+    pump_cycles: Numbers
     """(pump types, 2) forward and backward so far; transporters after pumps."""
-    injected_charge: int
+    injected_charge: float
     """Into the cell by an amplifier so far, e."""
     command_potential: float
     """What a voltage clamp holds, mV; not a number without one."""
     electrodes: NDArray[np.float64]
     """(electrodes,) what each reads against its reference, mV."""
-    exchanged: NDArray[np.int64]
+    exchanged: Numbers
     """(species, 2, 2) with the reservoirs so far, by side; entered, left."""
     maps: Maps | None
     """None in one dimension."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.engines import proteins
+from mc.engines.base import Numbers
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import StabilityError
 from mc.membrane.protocols import VOLTAGE, command_at
@@ -101,7 +102,7 @@ class DrivenEngine(ABC):
             ]
         )
 
-    def _count_states(self) -> tuple[NDArray[np.int64], ...]:
+    def _count_states(self) -> tuple[Numbers, ...]:
         """Return for each channel type the number of channels in each state."""
         chains = self.state.channels.chains
         return tuple(

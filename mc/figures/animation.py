@@ -120,6 +120,8 @@ def animate(
 def choose_moments(recording: Recording, n_frames: int | None) -> Moments:
     """Return `n_frames` of the recorded frames, evenly spaced with the first and the last; None: see `animate`."""
     positions = recording.positions
+    if recording.engine == "continuum":
+        raise RecordingError(f"{recording.path} holds concentrations, and no ions that could be animated")
     if recording.engine == "lattice":
         raise RecordingError(
             f"{recording.path} counts ions in voxels: none has a place that could be animated"

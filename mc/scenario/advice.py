@@ -17,6 +17,7 @@ from mc.constants import (
 )
 from mc.errors import McError, ScenarioError, StabilityError
 from mc.scenario.composition import Composition, compose
+from mc.scenario.grading import graded_distances
 from mc.scenario.proteins import Channel, Gating, Pump, Transporter
 from mc.scenario.schema import MOST_TRANSVERSE_CELLS, Scenario
 
@@ -64,6 +65,16 @@ _AUTOMATIC_STEPS = 1000
 
 _VOXELS, _MOST_VOXELS = 10, 200
 """Voxels of a lattice from the membrane to the nearer far end by default, and the most to the farther one."""
+
+_NODES_PER_DEBYE_LENGTH = 5
+"""Of the continuum, at the membrane."""
+
+_CONTINUUM_COLUMNS = 32
+"""Of the continuum along the membrane at most by default: a step takes four times as long with twice as many."""
+
+_SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 2.0
+"""For the estimated run time of the continuum: of one of its own steps for each number that it follows, and how many
+of them a time step takes."""
 
 _SECONDS_PER_DRAW, _SECONDS_PER_STEP, _SECONDS_PER_PROTEIN_STEP = 4e-8, 5e-6, 1e-8
 """For the estimated run time of a lattice: one binomial number, what a step costs at least, and one protein in it."""
@@ -167,6 +178,9 @@ class Advice:
 
 def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
     """Return every limit on the time step that the scenario implies."""
+    if is_continuum(scenario):
+        # It makes steps of its own, as short as its accuracy asks for.
+        return []
     limits = _find_lattice_limits(scenario) if is_lattice(scenario) else _find_particle_limits(scenario)
     for cause, (rate, extreme) in _event_rates(scenario).items():
         limits.append(
@@ -178,6 +192,16 @@ def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
 def is_lattice(scenario: Scenario) -> bool:
     """Return whether ions are counted in voxels rather than followed."""
     return scenario.simulation.engine == "lattice"
+
+
+def is_continuum(scenario: Scenario) -> bool:
+    """Return whether there are concentrations and no ions."""
+    return scenario.simulation.engine == "continuum"
+
+
+def follows_ions(scenario: Scenario) -> bool:
+    """Return whether every ion has a place of its own."""
+    return scenario.simulation.engine == "brownian"
 
 
 def _find_particle_limits(scenario: Scenario) -> list[TimeStepLimit]:
@@ -404,14 +428,19 @@ def largest_safe_time_step(scenario: Scenario) -> TimeStepLimit:
 def resolve_time_step(scenario: Scenario) -> float:
     """Return the time step in ns; "auto" becomes the longest comfortable one of 1, 2, 5, 10...
 
-    It is up to 1 ns where ions are followed, up to a thousandth of the run where they are counted.
+    It is up to 1 ns where ions are followed, up to a thousandth of the run where they are not; in the continuum no
+    more than the time from record to record.
 
     Raises StabilityError for a time step that cannot work, naming the longest that can.
     """
     simulation = scenario.simulation
     if simulation.time_step == "auto":
         comfortable = min((limit.comfortable for limit in find_time_step_limits(scenario)), default=math.inf)
-        longest = simulation.duration / _AUTOMATIC_STEPS if is_lattice(scenario) else _LONGEST_AUTOMATIC_STEP
+        longest = (
+            _LONGEST_AUTOMATIC_STEP if follows_ions(scenario) else simulation.duration / _AUTOMATIC_STEPS
+        )
+        if is_continuum(scenario):
+            longest = min(longest, scenario.recording.interval)
         return _round_down(min(longest, comfortable, simulation.duration))
     limit = largest_time_step(scenario)
     if simulation.time_step > limit.possible:
@@ -441,7 +470,7 @@ def _floor_digits(number: float) -> float:
 
 
 def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
-    """Return the size in nm of a cell of the field's grid along x.
+    """Return the size in nm of a cell of the field's grid along x; of the continuum, of the smallest.
 
     By default a quarter of the shorter Debye length, with at least 40 cells on the shorter side and at most
     1000 on the longer; in two dimensions at least half a nanometre, so that tables stay small. Of a lattice it is the
@@ -452,9 +481,32 @@ def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
         return geometry.grid_spacing
     if is_lattice(scenario):
         return default_voxel_size(scenario)
+    if is_continuum(scenario):
+        return float(min(np.diff(one).min() for one in continuum_nodes(scenario, composition)))
     lengths = (geometry.inside_length, geometry.outside_length)
     spacing = max(min(*find_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
     return spacing if geometry.dimensions == 1 else max(spacing, _FINEST_GRID_IN_TWO_DIMENSIONS)
+
+
+def continuum_nodes(scenario: Scenario, composition: Composition) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances from the membrane in nm of the nodes of the continuum along x, inside and outside.
+
+    Spaced as the scenario says, or from a fifth of the Debye length at the membrane up to a tenth of the bath.
+    """
+    geometry, inside, outside = scenario.geometry, *find_debye_lengths(scenario, composition)
+    spacing = geometry.grid_spacing
+    return (
+        graded_distances(
+            geometry.inside_length,
+            spacing or inside / _NODES_PER_DEBYE_LENGTH,
+            spacing or geometry.inside_length / _VOXELS,
+        ),
+        graded_distances(
+            geometry.outside_length,
+            spacing or outside / _NODES_PER_DEBYE_LENGTH,
+            spacing or geometry.outside_length / _VOXELS,
+        ),
+    )
 
 
 def default_voxel_size(scenario: Scenario) -> float:
@@ -469,7 +521,11 @@ def resolve_transverse_cells(scenario: Scenario) -> tuple[int, ...]:
     A power of two, for the Fourier transform, that makes cells as near as it can to `grid_spacing_y`, by default
     1 nm, of a lattice as long as its voxels are along x; from 4 to 2048.
     """
-    default = default_voxel_size(scenario) if is_lattice(scenario) else _TRANSVERSE_SPACING
+    default = _TRANSVERSE_SPACING if follows_ions(scenario) else default_voxel_size(scenario)
+    if is_continuum(scenario):
+        default = max(
+            default, *(length / _CONTINUUM_COLUMNS for length in scenario.geometry.transverse_lengths), 0.0
+        )
     spacing = scenario.geometry.grid_spacing_y or default
     return tuple(
         min(max(2 ** round(math.log2(length / spacing)), _FEWEST_TRANSVERSE_CELLS), MOST_TRANSVERSE_CELLS)
@@ -525,6 +581,8 @@ def advise(scenario: Scenario) -> Advice:
     n_cells = sum(
         math.ceil(length / grid_spacing) for length in (geometry.inside_length, geometry.outside_length)
     )
+    if is_continuum(scenario):
+        n_cells = sum(nodes.size for nodes in continuum_nodes(scenario, composition))
     transverse_cells = resolve_transverse_cells(scenario)
     n_grid_cells = n_cells * math.prod(transverse_cells)
     if is_lattice(scenario):
@@ -543,13 +601,13 @@ def advise(scenario: Scenario) -> Advice:
             )
     fastest = float(composition.diffusion_coefficients.max())
     resolving = min(debye_lengths) ** 2 / (4 * fastest)
-    if time_step > resolving and not is_lattice(scenario):
+    if time_step > resolving and follows_ions(scenario):
         notes.append(
             f"the double layers are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} nm; "
             f"for their shape take time steps of {_floor_digits(resolving):g} ns or less (potential "
             "and fluxes are right without)"
         )
-    if not is_lattice(scenario):
+    if follows_ions(scenario):
         notes += _note_places(scenario, composition, transverse_cells, min(debye_lengths), time_step)
     if geometry.boundary == "bath":
         exchanged = ", ".join(composition.names)
@@ -591,7 +649,7 @@ def advise(scenario: Scenario) -> Advice:
         carrier.count for carrier in scenario.carriers
     )
     bytes_per_ion = _BYTES_PER_ION + _BYTES_PER_TRANSVERSE_POSITION * len(transverse_cells)
-    if is_lattice(scenario):
+    if not follows_ions(scenario):
         bytes_per_ion = 0
     memory = (
         composition.n_ions * bytes_per_ion + n_grid_cells * _BYTES_PER_CELL + n_proteins * _BYTES_PER_PROTEIN
@@ -616,6 +674,9 @@ def advise(scenario: Scenario) -> Advice:
         )
     if is_lattice(scenario):
         run_seconds = n_steps * _lattice_step_seconds(scenario, composition, time_step, n_grid_cells)
+    elif is_continuum(scenario):
+        unknowns = (len(composition.names) + 1) * n_grid_cells
+        run_seconds = n_steps * _SUBSTEPS * unknowns * _SECONDS_PER_UNKNOWN
     elif geometry.dimensions == 1:
         run_seconds = composition.n_ions * n_steps / ASSUMED_SPEED
     else:
@@ -1031,7 +1092,7 @@ def _file_bytes(scenario: Scenario, composition: Composition, n_cells: int) -> f
     """Return the estimated size of the result file without its events."""
     recording, duration = scenario.recording, scenario.simulation.duration
     n_species = len(composition.names)
-    n_recorded = 0 if is_lattice(scenario) else composition.n_ions
+    n_recorded = composition.n_ions if follows_ions(scenario) else 0
     n_columns = 10 + n_species * (5 + 2 * len(scenario.channels)) + 4 * len(scenario.channels)
     return (
         duration / recording.interval * n_columns * 8

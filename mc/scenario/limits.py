@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.errors import ResourceError
-from mc.scenario.advice import Advice, fastest_cycles, is_lattice
+from mc.scenario.advice import Advice, fastest_cycles, follows_ions, is_continuum
 from mc.scenario.schema import Scenario
 from mc.theory import stationary_distribution
 
@@ -70,7 +70,7 @@ def estimate_storage(scenario: Scenario, advice: Advice) -> Storage:
     # Concentrations in cells and the potential at their nodes, two more.
     n_profile = (n_species + 1) * advice.n_cells + 2
     n_map = n_profile * math.prod(advice.transverse_cells) if advice.transverse_cells else 0
-    n_ions = 0 if is_lattice(scenario) else _room_for_ions(scenario, advice)
+    n_ions = _room_for_ions(scenario, advice) if follows_ions(scenario) else 0
     bytes_per_ion = 4 * (1 + len(advice.transverse_cells))
     n_counts = n_species * advice.n_cells * max(1, math.prod(advice.transverse_cells))
     return Storage(
@@ -100,6 +100,8 @@ def estimate_memory(advice: Advice) -> float:
 def _event_bytes(scenario: Scenario) -> float:
     """Return the expected bytes of events: transitions of gates; crossings and moves by pumps of single ions."""
     ligands, temperature = scenario.ligands_at_start, scenario.simulation.temperature
+    if is_continuum(scenario):
+        return 0.0
     per_nanosecond = 0.0
     for channel in scenario.channels:
         if channel.gating is not None:
@@ -108,7 +110,7 @@ def _event_bytes(scenario: Scenario) -> float:
             ]
             transitions = max(float(stationary_distribution(rates) @ rates.sum(axis=1)) for rates in matrices)
             per_nanosecond += channel.count * transitions * BYTES_PER_TRANSITION
-        if is_lattice(scenario):
+        if not follows_ions(scenario):
             continue
         crossings = max(
             sum(
@@ -120,7 +122,7 @@ def _event_bytes(scenario: Scenario) -> float:
         per_nanosecond += (
             channel.count * crossings * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * BYTES_PER_CROSSING
         )
-    for carrier in () if is_lattice(scenario) else scenario.carriers:
+    for carrier in scenario.carriers if follows_ions(scenario) else ():
         moved = sum(carrier.outward.values()) + sum(carrier.inward.values())
         per_nanosecond += carrier.count * fastest_cycles(scenario, carrier) * moved * BYTES_PER_PUMP_MOVE
     return per_nanosecond * scenario.simulation.duration

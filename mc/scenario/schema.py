@@ -61,15 +61,16 @@ MOST_TRANSVERSE_CELLS = 2048
 class SimulationSettings(Model):
     """What is run, for how long, in which steps."""
 
-    engine: Literal["brownian", "lattice"] = Field(
+    engine: Literal["brownian", "lattice", "continuum"] = Field(
         default="brownian",
-        description="How matter moves: brownian follows every single ion, lattice counts the ions in voxels.",
+        description="How matter moves: brownian follows every single ion, lattice counts the ions in voxels, "
+        "continuum solves the mean equations of Poisson, Nernst and Planck.",
     )
     duration: Time = Field(description="Simulated time, in ns.", examples=["20 us"])
     time_step: float | Literal["auto"] = Field(
         default="auto",
         description='Length of a step, in ns, or "auto" for the longest comfortably safe one: up to 1 ns where ions '
-        "are followed, up to a thousandth of the duration where they are counted.",
+        "are followed, up to a thousandth of the duration where they are not.",
         examples=["0.5 ns"],
     )
     temperature: Temperature = Field(
@@ -144,13 +145,13 @@ class Geometry(Model):
         default=None,
         description="Size of a cell of the field's grid along x, in nm; by default a quarter of the Debye length, "
         "in two dimensions at least 0.5 nm. On the lattice the size of a voxel, by default a tenth of the shorter "
-        "bath.",
+        "bath; in the continuum by default from a fifth of the Debye length at the membrane to a tenth of the bath.",
         examples=["0.2 nm"],
     )
     grid_spacing_y: Length | None = Field(
         default=None,
         description="In two dimensions: size of a cell along y, in nm, rounded so that a power of two of them fills "
-        "the width; by default about 1 nm, on the lattice about the size along x.",
+        "the width; by default about 1 nm, without single ions about a tenth of the shorter bath.",
         examples=["1 nm"],
     )
 
