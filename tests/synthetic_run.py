@@ -44,6 +44,25 @@ Cl = "115 mM"
 Ca = "1.8 mM"
 """
 
+PROTEINS = """
+[[channels]]
+name = "K leak"
+count = 400
+permeability = { K = "0.037 nm^3/ns", Na = "0.0004 nm^3/ns" }
+gating.states = ["closed", "open"]
+gating.open = ["open"]
+gating.rates = { "closed->open" = "4 /us", "open->closed" = "1 /us" }
+[[channels]]
+name = "Na leak"
+count = 20
+permeability = { Na = "0.03 nm^3/ns" }
+[[pumps]]
+name = "Na/K-ATPase"
+count = 20
+turnover = "100 /s"
+acceleration = 1e4
+"""
+
 TEMPERATURE = 310.15
 INSIDE = np.array([140.0, 12.0, 10.0, 1e-4, 142.0])
 OUTSIDE = np.array([5.0, 145.0, 115.0, 1.8, 38.6])
@@ -62,7 +81,7 @@ def describe_synthetic_run(**changes) -> RunDescription:
     edges = np.linspace(0, INSIDE_LENGTH, 61)
     fields = {
         "title": "A made-up neuron",
-        "scenario_json": Scenario.model_validate(tomllib.loads(SCENARIO)).to_json(),
+        "scenario_json": Scenario.model_validate(tomllib.loads(SCENARIO + PROTEINS)).to_json(),
         "clamped_potential": float("nan"),
         "scenario_path": "synthetic.toml",
         "scenario_text": SCENARIO,
@@ -162,7 +181,7 @@ def write_synthetic_run(path: Path, *, n_records: int = N_RECORDS, **changes) ->
                 )
             if i % (n_records // N_FRAMES) == 0:
                 recorder.record_positions(
-                    int(steps[i]), float(time[i]), generator.uniform(-25, 0, N_RECORDED_IONS)
+                    int(steps[i]), float(time[i]), generator.uniform(-25, 0, len(description.recorded_ions))
                 )
         recorder.record_crossings(
             {

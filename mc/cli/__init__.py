@@ -13,6 +13,7 @@ _COMMANDS = {
     "branch": ("mc.cli.branch", "Go on from a moment of a run with another seed or other numbers."),
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
+    "report": ("mc.cli.report", "Write a page about a recorded run, with its ions in motion."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
     "proteins": ("mc.cli.proteins", "List the library of proteins, or print one of them."),
     "validate": ("mc.cli.validate", "Check the macroscopic equations against simulations."),

@@ -15,8 +15,11 @@ from mc.cli.run import finish, interruption_told, make_progress
     "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
 )
 @click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
+@click.option(
+    "--report/--no-report", "with_report", default=True, help="Write the page report.html at the end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(run: Path, threads: int | None, with_figures: bool, as_json: bool) -> None:
+def command(run: Path, threads: int | None, with_figures: bool, with_report: bool, as_json: bool) -> None:
     """Go on with RUN, the folder of a run that was interrupted or killed, from its newest checkpoint.
 
     The finished run.h5 holds bit for bit what it would hold without the interruption. Without a checkpoint, or if
@@ -28,4 +31,6 @@ def command(run: Path, threads: int | None, with_figures: bool, as_json: bool) -
     console = Console(stderr=True, highlight=False)
     with interruption_told(folder), make_progress(console) as on_progress:
         recording = resume(folder, threads=threads, on_progress=on_progress, on_restart=print_warning)
-    finish(recording, folder, [], console, with_figures=with_figures, as_json=as_json)
+    finish(
+        recording, folder, [], console, with_figures=with_figures, with_report=with_report, as_json=as_json
+    )

@@ -55,6 +55,9 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 )
 @ignore_limits_option
 @click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
+@click.option(
+    "--report/--no-report", "with_report", default=True, help="Write the page report.html at the end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     scenario_file: Path,
@@ -67,12 +70,14 @@ def command(
     checkpoint_at: tuple[float, ...],
     ignore_limits: bool,
     with_figures: bool,
+    with_report: bool,
     as_json: bool,
 ) -> None:
-    """Simulate SCENARIO ion by ion, and write run.h5, summary.json and figures/ into the results' folder.
+    """Simulate SCENARIO ion by ion, and write what was recorded, the results, figures and a page about them.
 
-    The results go to stdout, progress and warnings to stderr. The exit status is 2 for bad input, 130 after an
-    interruption; what was recorded until then stays readable.
+    They are run.h5, summary.json, figures/ and report.html in the results' folder. The results go to stdout,
+    progress and warnings to stderr. The exit status is 2 for bad input, 130 after an interruption; what was recorded
+    until then stays readable.
     """
     scenario = read_scenario(scenario_file, overrides)
     warnings = list(advise(scenario).warnings)
@@ -105,13 +110,28 @@ def command(
             ignore_limits=ignore_limits,
             on_progress=on_progress,
         )
-    finish(recording, folder, warnings, console, with_figures=with_figures, as_json=as_json)
+    finish(
+        recording,
+        folder,
+        warnings,
+        console,
+        with_figures=with_figures,
+        with_report=with_report,
+        as_json=as_json,
+    )
 
 
 def finish(
-    recording: Any, folder: Path, warnings: list[str], console: Console, *, with_figures: bool, as_json: bool
+    recording: Any,
+    folder: Path,
+    warnings: list[str],
+    console: Console,
+    *,
+    with_figures: bool,
+    with_report: bool,
+    as_json: bool,
 ) -> None:
-    """Write and print the summary of a run that has ended, and draw its figures."""
+    """Write and print the summary of a run that has ended, draw its figures and write its page."""
     from mc.comparison import summarize
     from mc.recording.recorder import write_summary
 
@@ -135,11 +155,19 @@ def finish(
             if not as_json:
                 for path in figures:
                     click.echo(path)
+        if with_report:
+            from mc.figures.page.page import FILE_NAME, write_report
+
+            with console.status("writing the report..."):
+                path = write_report(recording, folder / FILE_NAME, figures=with_figures)
+            if not as_json:
+                click.echo(path)
 
 
 def remove_stale(folder: Path) -> None:
     """Remove what an earlier run left in a folder, so that no summary or figure stands beside another's record."""
-    (folder / "summary.json").unlink(missing_ok=True)
+    for name in ("summary.json", "report.html"):
+        (folder / name).unlink(missing_ok=True)
     for path in (folder / "figures").glob("*"):
         if path.suffix in _FIGURE_SUFFIXES:
             path.unlink()

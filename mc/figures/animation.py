@@ -133,26 +133,39 @@ def choose_moments(recording: Recording, n_frames: int | None) -> Moments:
             "again with a shorter recording.positions_interval, for example "
             '--set recording.positions_interval="20 ns"'
         )
-    frames = _evenly_spaced(n_recorded, min(n_recorded, n_frames or MOST_FRAMES))
+    frames = evenly_spaced(n_recorded, min(n_recorded, n_frames or MOST_FRAMES))
     records = np.searchsorted(recording.step, positions.step[frames], side="right") - 1
     return Moments(frames, positions.time[frames], records)
 
 
-def fair_sample(group: np.ndarray, limit: int, least: int) -> np.ndarray:
-    """Return the indices of at most `limit` members, each group in proportion to its size.
+def quotas(sizes: np.ndarray, limit: int, least: int) -> np.ndarray:
+    """Return how many members of groups of `sizes` (groups,) are in a fair sample of at most `limit`.
 
-    `group` (members,) tells the group of each. A small group has `least` members, or all that it has, as far as
-    the limit allows for all groups. Within a group the members are evenly spaced.
+    Each group counts in proportion to its size; a small one has `least` members, or all that it has, as far as the
+    limit allows for all groups.
+    """
+    total = int(sizes.sum())
+    sizes = sizes.astype(np.int64)
+    if total <= limit:
+        return sizes
+    floor = min(least, limit // int(np.count_nonzero(sizes)))
+    quota = np.maximum(np.ceil(sizes * (limit / total)).astype(np.int64), np.minimum(sizes, floor))
+    while quota.sum() > limit:
+        quota[quota.argmax()] -= 1
+    return quota
+
+
+def fair_sample(group: np.ndarray, limit: int, least: int) -> np.ndarray:
+    """Return the indices of at most `limit` members, each group as `quotas` says.
+
+    `group` (members,) tells the group of each. Within a group the members are evenly spaced.
     """
     sizes = np.bincount(group)
     if len(group) <= limit:
         return np.arange(len(group))
-    floor = min(least, limit // int(np.count_nonzero(sizes)))
-    quota = np.maximum(np.ceil(sizes * limit / len(group)).astype(np.int64), np.minimum(sizes, floor))
-    while quota.sum() > limit:
-        quota[quota.argmax()] -= 1
     members = (np.flatnonzero(group == i) for i in range(len(sizes)))
-    chosen = [of_one[_evenly_spaced(len(of_one), n)] for of_one, n in zip(members, quota, strict=True)]
+    quota = quotas(sizes, limit, least)
+    chosen = [of_one[evenly_spaced(len(of_one), n)] for of_one, n in zip(members, quota, strict=True)]
     return np.sort(np.concatenate(chosen))
 
 
@@ -620,7 +633,7 @@ def _boxes(places: np.ndarray, width: float, thickness: float) -> list[np.ndarra
     return [corners + np.array([place, 0.0]) for place in places]
 
 
-def _evenly_spaced(n: int, n_chosen: int) -> np.ndarray:
+def evenly_spaced(n: int, n_chosen: int) -> np.ndarray:
     """Return `n_chosen` of the indices below `n`, with the first and the last."""
     return np.round(np.linspace(0, n - 1, n_chosen)).astype(np.int64)
 

@@ -104,6 +104,53 @@ def mean_maps(recording: Recording, window: tuple[float, float] | None = None) -
     )
 
 
+class MapSeries(NamedTuple):
+    """Maps of both sides at successive times."""
+
+    time: np.ndarray
+    """(times,) ns, the end of the span that each is the mean of."""
+    sides: tuple[BinnedSide, BinnedSide]
+    """Inside and outside, with values (times, bins across, bins along)."""
+
+
+def map_series(recording: Recording, species: str | None, n_times: int) -> MapSeries:
+    """Return maps of the concentration of `species` in mM, or of the potential in mV, of at most `n_times` spans.
+
+    Bins are squares that hold enough ions; of the potential, cells of two nanometres. Raises RecordingError for a run
+    in one dimension or without a map.
+    """
+    maps = _require_maps(recording)
+    spans = -(-len(maps.time) // n_times)
+    starts = np.arange(0, len(maps.time), spans)
+    ends = np.append(starts[1:], len(maps.time)) - 1
+    counts = (ends - starts + 1)[:, None, None]
+    if species is None:
+        summed = np.add.reduceat(maps.potential, starts, axis=0)
+        values = _at_cells(recording, summed / counts)
+        sizes = [2.0, 2.0]
+    else:
+        i_species = _index_of(recording, species)
+        values = np.add.reduceat(maps.concentration[:, i_species], starts, axis=0) / counts
+        records = max(1, round(spans * len(recording.time) / len(maps.time)))
+        mean = MeanMaps(
+            0.0, float(maps.time[-1]), records, maps.concentration.mean(axis=0), maps.potential[0]
+        )
+        sizes = [_bin_size(recording, mean, i_species, is_side) for is_side in _sides(recording)]
+    sides = []
+    for is_side, size in zip(_sides(recording), sizes, strict=True):
+        binned = [_bin_side(recording, one, is_side, size, size) for one in values]
+        sides.append(binned[0]._replace(values=np.stack([one.values for one in binned])))
+    return MapSeries(maps.time[ends], (sides[0], sides[1]))
+
+
+def _at_cells(recording: Recording, potential: np.ndarray) -> np.ndarray:
+    """Return the potential (times, nodes, cells along y) at the centres of the bath cells, (times, cells, ...)."""
+    nodes, centres = recording.profiles.node_position, recording.profiles.position
+    above = np.clip(np.searchsorted(nodes, centres), 1, len(nodes) - 1)
+    share = np.clip((centres - nodes[above - 1]) / (nodes[above] - nodes[above - 1]), 0.0, 1.0)[:, None]
+    return (1.0 - share) * potential[:, above - 1] + share * potential[:, above]
+
+
 def plot_concentration_map(
     recording: Recording, species: str, ax: Axes | None = None, window: tuple[float, float] | None = None
 ) -> Axes:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib import rc_context, rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from mc.errors import RecordingError
 
 # Okabe & Ito (2008), Color Universal Design: told apart with every common colour vision.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -22,6 +27,20 @@ GHK_COLOUR, GHK_WITH_PUMP_COLOUR = VERMILLION, SKY_BLUE
 _OTHER_COLOURS = ("#882255", "#999933", "#332288", YELLOW)
 PROTEIN_COLOURS = (BLACK, VERMILLION, SKY_BLUE, GREY, PURPLE, GREEN)
 LINE_STYLES = ("-", "--", ":", "-.")
+
+ON_DARK = {
+    BLACK: "#E8E8E8",
+    "#FFFFFF": "#1B1F24",
+    PALE: "#3A4048",
+    GREY: "#9A9FA6",
+    "#4D4D4D": "#B4B9C0",
+    BLUE: "#3E9ADB",
+    GREEN: "#1DB489",
+    VERMILLION: "#F0762B",
+    "#882255": "#C4679A",
+    "#332288": "#8C82D6",
+}
+"""What stands for a colour on a dark page, where it would be too dark to be seen; all others stay."""
 
 _SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
@@ -57,6 +76,23 @@ def ion_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: ION_COLOURS.get(name) or chosen[name] for name in names}
 
 
+@contextmanager
+def use_style_file(path: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Draw with a style sheet of matplotlib (fonts, sizes, ticks, grid); ions and lines keep their colours.
+
+    None changes nothing. Raises RecordingError for a file that cannot be read or sets what there is not.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        settings = rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordingError(f"{path} is no style sheet of matplotlib: {error}") from error
+    with rc_context(settings):
+        yield
+
+
 def plain(text: str) -> str:
     """Return `text` as the user wrote it, for a figure: a "$" in it must not begin a formula."""
     return text.replace("$", r"\$")
@@ -75,10 +111,15 @@ def set_title(figure: Figure, title: str) -> None:
     text.set_fontsize(float(text.get_fontsize()) * min(1.0, room / max(text.get_window_extent().width, 1.0)))
 
 
+def unicode_ion(name: str, valence: int) -> str:
+    """Return Ca²⁺ for Ca of valence 2."""
+    number = "" if abs(valence) == 1 else str(abs(valence))
+    return name + f"{number}{'+' if valence > 0 else '-'}".translate(_SUPERSCRIPTS)
+
+
 def ion_label(name: str, valence: int) -> str:
     """Return Ca²⁺ for Ca of valence 2, as `plain` text."""
-    number = "" if abs(valence) == 1 else str(abs(valence))
-    return plain(name) + f"{number}{'+' if valence > 0 else '-'}".translate(_SUPERSCRIPTS)
+    return unicode_ion(plain(name), valence)
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -232,14 +232,14 @@ def _mean_label(comparison: PotentialComparison) -> str:
 def _verdict(comparison: PotentialComparison) -> str:
     """Say how far the mean lies from the prediction, or that there is none."""
     predicted, distance = comparison.ghk_potential_with_pump, comparison.difference_in_standard_errors
-    if predicted is None or distance is None:
+    if predicted is None:
         return "no channel open: no prediction"
-    sign = "+" if distance > 0 else ""
     counted = ", pump current counted" if comparison.pump_current else ""
-    return (
-        f"GHK{counted}: {style.number(predicted.mean, 1)} mV; "
-        f"the mean differs by {sign}{style.number(distance, 1)} standard errors"
-    )
+    ghk = f"GHK{counted}: {style.number(predicted.mean, 1)} mV"
+    if distance is None:
+        return f"{ghk}; too short a run to judge the difference"
+    sign = "+" if distance > 0 else ""
+    return f"{ghk}; the mean differs by {sign}{style.number(distance, 1)} standard errors"
 
 
 def _permeant_reversal_potentials(recording: Recording, records: slice) -> dict[str, float]:

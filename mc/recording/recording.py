@@ -197,6 +197,39 @@ class Recording:
         )
 
     @cached_property
+    def position_times(self) -> np.ndarray:
+        """Times in ns at which positions were recorded, (frames,); those of `positions`, without reading it."""
+        n_frames = len(self._dataset("/particles/trajectory/position/value"))
+        return self._read("/particles/trajectory/position/time")[:n_frames]
+
+    @cached_property
+    def recorded_ions(self) -> np.ndarray:
+        """Ids of the ions whose positions are recorded, (ions,)."""
+        return self._read("/particles/trajectory/id")
+
+    @cached_property
+    def recorded_species(self) -> np.ndarray:
+        """Index of the species of each recorded ion, (ions,)."""
+        return self._read("/particles/trajectory/species")
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether ions were followed and two moments of them recorded at least, so that something moves."""
+        return len(self.recorded_ions) > 0 and len(self.position_times) > 1
+
+    def read_positions(self, frames: np.ndarray, ions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and y of some `ions` (indices among the recorded) in some `frames`, each (frames, ions) nm.
+
+        One frame is in memory at a time, so a run of any size can be looked at.
+        """
+        dataset = self._dataset("/particles/trajectory/position/value")
+        x, y = np.empty((2, len(frames), len(ions)), dtype=np.float32)
+        for i, frame in enumerate(frames):
+            both = dataset[frame, :, :2][ions]
+            x[i], y[i] = both[:, 0], both[:, 1]
+        return x, y
+
+    @cached_property
     def maps(self) -> Maps:
         """Concentrations and potential along x and y."""
         time, concentration, potential = self._read_together(
