@@ -53,7 +53,7 @@ def measure_time_steps(seconds: float) -> list[dict[str, Any]]:
 
 
 def measure_lattice(ions: list[float], seconds: float) -> list[dict[str, Any]]:
-    """Return what a biological second costs on the lattice with 500 channels and pumps each, in steps of 1 and 10 us."""
+    """Return what a biological second costs on the lattice with 500 channels and 500 pumps."""
     rows = []
     for n_ions in ions:
         for step in (1.0, 10.0):

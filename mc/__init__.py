@@ -9,6 +9,7 @@ recording/   the file a run leaves (run.h5)                       Recording
 analysis/    measured values with standard errors, from the file alone
 theory/      what macroscopic equations predict, by itself        theory
 comparison   a measurement beside a prediction;  digest: the numbers of a run as rows of text
+ensemble/    many runs: replicas, sweeps, clusters                sweep
 figures/     pictures
 validation/  the macroscopic equations, each checked against simulations
 cli/         the command ionmc
@@ -19,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mc import theory
+    from mc.ensemble.sweep import sweep
     from mc.recording.recording import Recording
     from mc.scenario.reading import read_scenario
     from mc.simulation import simulate
 
-__all__ = ["Recording", "read_scenario", "simulate", "theory"]
+__all__ = ["Recording", "read_scenario", "simulate", "sweep", "theory"]
 
 _HOMES = {
     "read_scenario": "mc.scenario.reading",
     "simulate": "mc.simulation",
+    "sweep": "mc.ensemble.sweep",
     "Recording": "mc.recording.recording",
     "theory": "mc.theory",
 }

@@ -28,6 +28,10 @@ class RecordingError(McError):
     """A result file that is not ours, of another version, unfinished, or in the way."""
 
 
+class SweepError(McError):
+    """A sweep that cannot go on: the folder of another one, no scheduler, workers that do not see the files."""
+
+
 class LedgerError(McError):
     """Ions or charge were lost or made: names the first offending time. The run stops."""
 

@@ -137,7 +137,7 @@ try:
 except SystemExit as stop:
     assert not stop.code, stop.code
 """
-HEAVY = {"matplotlib", "scipy", "numba", "pint", "h5py"}
+HEAVY = {"matplotlib", "scipy", "numba", "pint", "h5py", "distributed"}
 
 
 @pytest.mark.parametrize("program", [HELP, "import mc.theory"], ids=["help", "theory"])

@@ -16,12 +16,20 @@ import click
     help="Kind of files to write.",
 )
 def command(run: Path, file_format: str) -> None:
-    """Draw the figures of RUN, the folder that `ionmc run` wrote or its run.h5.
+    """Draw the figures of RUN, the folder that `ionmc run` wrote or its run.h5, or that of `ionmc sweep`.
 
     They are written to the folder figures beside run.h5; their paths are printed. A run that is still going
-    on is drawn as far as it has come.
+    on is drawn as far as it has come. Of a sweep, what was measured is drawn against what was varied.
     """
     # Imported here, so that the help of this command does not wait for matplotlib.
+    if (run / "sweep.h5").is_file() or run.name == "sweep.h5":
+        from mc.figures.sweeps import make_sweep_figures
+        from mc.recording.sweep_table import read_sweep_table
+
+        folder = run if run.is_dir() else run.parent
+        for path in make_sweep_figures(read_sweep_table(run), folder / "figures", file_format):
+            click.echo(path)
+        return
     from mc.figures.report import make_figures
     from mc.recording.recording import Recording
 
