@@ -54,3 +54,17 @@ ignore_limits_option = click.option(
     is_flag=True,
     help="Start also where the estimated memory or disk is more than what is free.",
 )
+
+
+def closing_options(command: Any) -> Any:
+    """Give a command that ends with a finished run the options of what is made of it."""
+    for option in (
+        click.option(
+            "--report/--no-report", "with_report", default=True, help="Write the page report.html at the end."
+        ),
+        click.option(
+            "--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end."
+        ),
+    ):
+        command = option(command)
+    return command

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mc.cli.arguments import Quantity, ignore_limits_option
+from mc.cli.arguments import Quantity, closing_options, ignore_limits_option
 from mc.cli.run import NANOSECONDS_PER_SECOND, finish, interruption_told, make_progress, remove_stale
 
 
@@ -48,7 +48,7 @@ from mc.cli.run import NANOSECONDS_PER_SECOND, finish, interruption_told, make_p
     help="A moment of the new run at which a checkpoint is made that stays; may be given several times.",
 )
 @ignore_limits_option
-@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
+@closing_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     run: Path,
@@ -62,6 +62,7 @@ def command(
     checkpoint_at: tuple[float, ...],
     ignore_limits: bool,
     with_figures: bool,
+    with_report: bool,
     as_json: bool,
 ) -> None:
     """Start a new run from the state that RUN, the folder of a recorded run, had at a moment.
@@ -105,4 +106,6 @@ def command(
             on_progress=on_progress,
             on_change=tell,
         )
-    finish(recording, folder, [], console, with_figures=with_figures, as_json=as_json)
+    finish(
+        recording, folder, [], console, with_figures=with_figures, with_report=with_report, as_json=as_json
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mc.cli.arguments import closing_options
 from mc.cli.messages import print_warning
 from mc.cli.run import finish, interruption_told, make_progress
 
@@ -14,10 +15,7 @@ from mc.cli.run import finish, interruption_told, make_progress
 @click.option(
     "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
 )
-@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
-@click.option(
-    "--report/--no-report", "with_report", default=True, help="Write the page report.html at the end."
-)
+@closing_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(run: Path, threads: int | None, with_figures: bool, with_report: bool, as_json: bool) -> None:
     """Go on with RUN, the folder of a run that was interrupted or killed, from its newest checkpoint.

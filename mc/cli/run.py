@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mc.cli.arguments import Quantity, ignore_limits_option, scenario_arguments
+from mc.cli.arguments import Quantity, closing_options, ignore_limits_option, scenario_arguments
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
@@ -54,10 +54,7 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
     help="A moment at which a checkpoint is made that stays, for `ionmc branch`; may be given several times.",
 )
 @ignore_limits_option
-@click.option("--figures/--no-figures", "with_figures", default=True, help="Draw the figures at the end.")
-@click.option(
-    "--report/--no-report", "with_report", default=True, help="Write the page report.html at the end."
-)
+@closing_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     scenario_file: Path,
