@@ -1,6 +1,8 @@
 """What macroscopic equations predict: closed forms of floats, arrays or dicts by species."""
 
 from mc.theory.diffusion import (
+    filling_profile,
+    first_passage_survival,
     henderson_potential,
     liquid_junction_potential,
     mean_square_displacement,
@@ -69,6 +71,8 @@ __all__ = [
     "dwell_time_means",
     "dwell_time_mixture",
     "elementary_voltage_step",
+    "filling_profile",
+    "first_passage_survival",
     "ghk_current",
     "ghk_flux",
     "ghk_potential",

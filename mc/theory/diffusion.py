@@ -50,6 +50,70 @@ def step_profile(
     return 0.5 * (left + right) + 0.5 * (right - left) * erf(depth)
 
 
+def first_passage_survival(
+    time: Quantity, diffusion_coefficient: Quantity, length: Quantity, filled: Quantity = 1.0
+) -> Any:
+    """Return the share of ions, uniform at first, that have not yet reached the open end of a bath of `length` nm.
+
+    8/pi^2 sum over odd m of exp(-m^2 pi^2 D t/(4 L^2))/m^2, the other end reflecting; its integral over time, the
+    mean first passage time, is L^2/(3 D). Where they fill only the share `filled` of the bath at first, f from the
+    reflecting end on, each wave counts sin(m pi f/2)/(f sin(m pi/2)) times. Floats and arrays broadcast.
+
+    Crank (1975), The Mathematics of Diffusion, eq. 4.18.
+    """
+    modes, decay = _odd_modes(time, diffusion_coefficient, length)
+    filled = np.asarray(filled, dtype=float)
+    waves = np.sin(0.5 * np.pi * modes * filled[..., None]) / filled[..., None]
+    # Only the waves of a full bath all have one sign, so that those beyond the last one count.
+    unsummed = np.where(filled == 1.0, _unsummed(decay), 0.0)
+    return (8.0 / np.pi**2 * _alternating(modes) * waves * decay / modes**2).sum(axis=-1) + unsummed
+
+
+def filling_profile(
+    position: Quantity, time: Quantity, diffusion_coefficient: Quantity, length: Quantity
+) -> Any:
+    """Return the concentration at `position` nm from a wall, over that which the far end, `length` nm off, holds.
+
+    From an empty bath at time zero: 1 - 4/pi sum over odd m of (-1)^((m-1)/2)/m exp(-m^2 pi^2 D t/(4 L^2))
+    cos(m pi x/(2 L)). Floats and arrays broadcast; times above zero.
+
+    Crank (1975), The Mathematics of Diffusion, eq. 4.17.
+    """
+    modes, decay = _odd_modes(time, diffusion_coefficient, length)
+    x = np.asarray(position, dtype=float)[..., None] / np.asarray(length, dtype=float)[..., None]
+    signs = _alternating(modes)
+    waves = np.cos(0.5 * np.pi * modes * x)
+    return 1.0 - 4.0 / np.pi * (signs / modes * decay * waves).sum(axis=-1)
+
+
+_MODES = 2000
+"""Enough for 1e-12 from 1e-6 of the time L^2/D on."""
+
+
+def _odd_modes(
+    time: Quantity, diffusion_coefficient: Quantity, length: Quantity
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the odd numbers and how far the wave of each has decayed, along a last axis."""
+    time = np.asarray(time, dtype=float)
+    length = np.asarray(length, dtype=float)
+    require(time >= 0.0, time, "time must not be negative")
+    require(length > 0.0, length, "length must be above zero")
+    modes = 2.0 * np.arange(_MODES) + 1.0
+    spread = np.asarray(diffusion_coefficient, dtype=float) * time / length**2
+    return modes, np.exp(-(np.pi**2) / 4.0 * modes**2 * spread[..., None])
+
+
+def _alternating(modes: np.ndarray) -> np.ndarray:
+    """Return sin(m pi/2) of odd numbers."""
+    return np.where((modes - 1.0) % 4.0 == 0.0, 1.0, -1.0)
+
+
+def _unsummed(decay: np.ndarray) -> np.ndarray:
+    """Return what the waves beyond the last one add to the survival: 2/(pi^2 n), if they have not decayed at all."""
+    left: np.ndarray = 2.0 / (np.pi**2 * _MODES) * decay[..., -1]
+    return left
+
+
 def two_compartment_relaxation_rate(
     permeability: Quantity, inside_length: Quantity, outside_length: Quantity
 ) -> Any:

@@ -33,8 +33,12 @@ def resting_patch(
     permeability: Mapping[str, float],
     charging_times: float,
     more: str = "",
+    interval: float | None = None,
 ) -> str:
-    """Return a patch with open channels of these relative permeabilities that charges within 40 steps."""
+    """Return a patch with open channels of these relative permeabilities that charges within 40 steps.
+
+    It lasts 10 charging times more than `charging_times`; `interval` between records in ns, by default half of one.
+    """
     names = [name for name in inside if name in permeability]
     charging_time = STEPS_OF_CHARGING * TIME_STEP[engine]
     conductance = slope_conductance(names, inside, outside, permeability)
@@ -48,7 +52,7 @@ def resting_patch(
         length=LENGTH[engine],
         duration=(EQUILIBRATION + charging_times) * charging_time,
         time_step=TIME_STEP[engine],
-        interval=charging_time / 2.0,
+        interval=interval or charging_time / 2.0,
         more="".join(
             channel(f"{name} leak", n_channels, {name: unit * permeability[name] / n_channels})
             for name in names

@@ -102,3 +102,27 @@ def _amounts(concentrations: Mapping[str, float]) -> str:
 
 def _quantities(values: Mapping[str, float], unit: str) -> str:
     return ", ".join(f'{name} = "{value:.12g} {unit}"' for name, value in values.items())
+
+
+def change_of_solution(concentrations: Mapping[str, float], start: float = 0.0, side: str = "inside") -> str:
+    """Return a table that changes the reservoir at a far end, at `start` ns."""
+    return f"""
+[[protocol.solutions]]
+start = "{start:.12g} ns"
+side = "{side}"
+concentrations = {{ {_quantities(concentrations, "mM")} }}
+"""
+
+
+MILNE = 0.516
+"""How far beyond its place an end that removes single ions after each step acts, in standard deviations of a step.
+
+E h^2/(2 E h) of the heights h by which uniform increments first go beyond a level (docs/methods.md, Open far ends).
+"""
+
+
+def acting_length(engine: str, length: float, diffusion_coefficient: float, time_step: float) -> float:
+    """Return the distance from the membrane at which an open far end acts, nm."""
+    if engine != "brownian":
+        return length
+    return float(length + MILNE * (2.0 * diffusion_coefficient * time_step) ** 0.5)

@@ -40,7 +40,7 @@ def measure(trial: Trial) -> Counts:
         outside=salt,
         area=AREA[trial.engine],
         length=LENGTH,
-        duration=interval * trial.pick(120.0, 1200.0),
+        duration=interval * trial.pick(400.0, 2000.0),
         time_step=TIME_STEP[trial.engine],
         interval=interval,
         more=channel(

@@ -1,6 +1,7 @@
 import mpmath
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from mc import constants, theory
 
@@ -22,6 +23,54 @@ def test_step_profile_equals_its_formula():
 
 def test_step_profile_at_time_zero_is_the_step():
     np.testing.assert_array_equal(theory.step_profile([-1.0, 0.0, 1.0], 0.0, 2.0, 3.0, 1.0), [3.0, 2.0, 1.0])
+
+
+def exact_survival(spread):
+    """By images, each erfc: converges where the waves do not."""
+    with mpmath.workdps(40):
+        root = mpmath.sqrt(4 * mpmath.mpf(spread))
+
+        def lost(k):
+            # Integral of erfc over the bath, for an image of the end at each odd multiple of the length.
+            integrated = [
+                x * mpmath.erfc(x / root) - root / mpmath.sqrt(mpmath.pi) * mpmath.exp(-((x / root) ** 2))
+                for x in (mpmath.mpf(2 * k), mpmath.mpf(2 * k + 2))
+            ]
+            return (-1) ** k * (integrated[1] - integrated[0])
+
+        return float(1 - sum(lost(k) for k in range(40)))
+
+
+@pytest.mark.parametrize("spread", [1e-5, 1e-3, 0.05, 0.4, 3.0])
+def test_survival_by_waves_is_that_by_images(spread):
+    measured = theory.first_passage_survival(spread * 400.0 / 2.5, 2.5, 20.0)
+    assert measured == pytest.approx(exact_survival(spread), rel=1e-9)
+
+
+def test_survival_begins_with_all_and_integrates_to_the_mean_first_passage_time():
+    assert theory.first_passage_survival(0.0, 2.5, 20.0) == pytest.approx(1.0, abs=1e-7)
+    mean, _ = quad(lambda time: theory.first_passage_survival(time, 2.5, 20.0), 1e-9, 3000.0, limit=200)
+    assert mean == pytest.approx(20.0**2 / 7.5, rel=1e-6)
+
+
+def test_survival_of_a_bath_that_is_filled_in_part():
+    """The mean first passage time from x is (L^2 - x^2)/(2 D)."""
+    mean, _ = quad(lambda time: theory.first_passage_survival(time, 2.5, 20.0, 0.8), 1e-9, 3000.0, limit=200)
+    assert mean == pytest.approx((20.0**2 - 16.0**2 / 3.0) / 5.0, rel=1e-6)
+    assert theory.first_passage_survival(0.01, 2.5, 20.0, 0.8) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [1e-4, 0.02, 0.3, 2.0])
+@pytest.mark.parametrize("x", [0.0, 0.3, 0.9, 1.0])
+def test_the_profile_of_a_bath_that_fills_is_that_by_images(spread, x):
+    with mpmath.workdps(40):
+        root = mpmath.sqrt(4 * mpmath.mpf(spread))
+        expected = sum(
+            (-1) ** k * (mpmath.erfc((2 * k + 1 - x) / root) + mpmath.erfc((2 * k + 1 + x) / root))
+            for k in range(40)
+        )
+    measured = theory.filling_profile(20.0 * x, spread * 400.0 / 2.5, 2.5, 20.0)
+    assert measured == pytest.approx(float(expected), rel=1e-9, abs=1e-11)
 
 
 def test_two_compartments_relax_at_the_rate_of_their_equation():

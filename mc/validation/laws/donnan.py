@@ -1,0 +1,155 @@
+"""Donnan: anions that cannot leave hold cations back, and a potential."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mc import theory
+from mc.analysis.potential import bulk_concentrations
+from mc.analysis.statistics import Estimate, block_average
+from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_estimate
+from mc.validation.potentials import VALENCES
+from mc.validation.scenarios import BODY_TEMPERATURE, channel, patch
+
+FIXED = 100.0
+"""mM of the impermeant anion that is added inside."""
+
+CASES = {
+    "K, Cl": ({"K": 155.0, "Cl": 55.0}, {"K": 95.0, "Cl": 95.0}),
+    "K, Ca, Cl": ({"K": 145.0, "Ca": 5.5, "Cl": 56.0}, {"K": 92.0, "Ca": 2.0, "Cl": 96.0}),
+}
+"""mM inside and outside at the start, near to the equilibrium but not in it."""
+
+AREA = {"brownian": 5000.0, "lattice": 200_000.0}
+LENGTH = {"brownian": 15.0, "lattice": 40.0}
+TIME_STEP = {"brownian": 1.0, "lattice": 2.0}
+PERMEABILITY, SETTLING = 2.4e-3, {"brownian": 6000.0, "lattice": 16_000.0}
+"""nm/ns of each ion, and ns: two relaxation times of what is left."""
+
+
+@dataclass
+class Rest:
+    """The potential, and that less the Nernst potential of each ion of the same moment, mV."""
+
+    potential: Estimate
+    differences: dict[str, Estimate]
+    outside: dict[str, float]
+    fixed: float
+    """mM."""
+
+
+def measure(trial: Trial) -> dict[str, Rest]:
+    """Let closed boxes come to rest."""
+    found = {}
+    for case, (inside, outside) in CASES.items():
+        area = AREA[trial.engine]
+        text = patch(
+            f"Donnan, {case}",
+            inside=inside,
+            outside=outside,
+            area=area,
+            length=LENGTH[trial.engine],
+            duration=SETTLING[trial.engine] + trial.pick(30_000.0, 120_000.0),
+            time_step=TIME_STEP[trial.engine],
+            interval=20.0,
+            more="".join(
+                channel(
+                    ion,
+                    200,
+                    {ion: PERMEABILITY * area / 200},
+                    'pore = { diffusion_coefficient = "1 nm^2/ns", mouth_depth = "0.8 nm" }',
+                )
+                for ion in inside
+            ),
+        )
+        recording = trial.run(text, case.replace(", ", "-"))
+        records = slice(np.searchsorted(recording.time, SETTLING[trial.engine]), None)
+        names = recording.species_names
+        within, beyond = bulk_concentrations(recording)
+        potential = recording["membrane_potential"]
+        differences = {}
+        for ion in inside:
+            i = names.index(ion)
+            nernst = theory.nernst_potential(VALENCES[ion], within[i], beyond[i], BODY_TEMPERATURE)
+            differences[ion] = block_average((potential - nernst)[records])
+        found[case] = Rest(
+            block_average(potential[records]),
+            differences,
+            {ion: float(beyond[names.index(ion), records].mean()) for ion in inside},
+            float(within[names.index("A"), records].mean()),
+        )
+    return found
+
+
+def donnan(rest: Rest, valences: dict[str, int] = VALENCES) -> float:
+    """Return Donnan's potential in mV, from what is outside and the fixed charge."""
+    return float(
+        theory.donnan_potential(
+            np.array(list(rest.outside.values())),
+            np.array([valences[ion] for ion in rest.outside]),
+            -rest.fixed,
+            BODY_TEMPERATURE,
+        )
+    )
+
+
+def compare(found: dict[str, Rest], share: float = 1.0) -> list[Check]:
+    """Compare the potential with Donnan's, and with the Nernst potential of every ion."""
+    checks = []
+    for case, rest in found.items():
+        checks.append(check_estimate(f"{case}: potential", rest.potential, share * donnan(rest), "mV"))
+        for ion, difference in rest.differences.items():
+            checks.append(
+                check_estimate(
+                    f"{case}: less Nernst of {ion}", difference, (share - 1.0) * donnan(rest), "mV"
+                )
+            )
+    return checks
+
+
+def compare_other(found: dict[str, Rest], valences: dict[str, int]) -> list[Check]:
+    """Compare with ions of other valences."""
+    return [
+        check_estimate(case, rest.potential, donnan(rest, valences), "mV") for case, rest in found.items()
+    ]
+
+
+def draw(found: dict[str, Rest]) -> Picture:
+    """Draw the potentials over the fixed charge."""
+    fixed = np.linspace(0.0, 200.0, 60)
+    points, lines = [], []
+    for case, rest in found.items():
+        ions = list(rest.outside)
+        outside = np.array([rest.outside[ion] for ion in ions])
+        valences = np.array([VALENCES[ion] for ion in ions])
+        potential = theory.donnan_potential(outside[:, None], valences[:, None], -fixed, BODY_TEMPERATURE)
+        lines.append(Line(case, fixed, potential))
+        points.append(
+            Points(
+                case,
+                np.array([rest.fixed]),
+                np.array([rest.potential.mean]),
+                np.array([rest.potential.standard_error]),
+            )
+        )
+    return Picture("impermeant anion inside (mM)", "membrane potential (mV)", tuple(lines), tuple(points))
+
+
+LAW = Law(
+    name="donnan",
+    claim="Anions that cannot leave make a potential at which every permeant ion is in equilibrium.",
+    formula="(c_in/c_out)^(1/z) the same for all ions;  Σ z c_out exp(−zV/(kT/e)) = c_fixed",
+    references=("Donnan (1911), Z. Elektrochem. 17:572",),
+    engines=("brownian", "lattice"),
+    measure=measure,
+    compare=compare,
+    twins={
+        "no effect of the fixed charge": lambda found: compare(found, 0.0),
+        "divalent anions, monovalent calcium": lambda found: compare_other(
+            found, VALENCES | {"Cl": -2, "Ca": 1}
+        ),
+    },
+    draw=draw,
+)
