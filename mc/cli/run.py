@@ -16,6 +16,7 @@ from mc.cli.arguments import Quantity, closing_options, ignore_limits_option, sc
 from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
+from mc.errors import RecordingError
 from mc.scenario.advice import advise
 from mc.scenario.reading import read_scenario
 
@@ -163,11 +164,14 @@ def finish(
 
 def remove_stale(folder: Path) -> None:
     """Remove what an earlier run left in a folder, so that no summary or figure stands beside another's record."""
-    for name in ("summary.json", "report.html"):
-        (folder / name).unlink(missing_ok=True)
-    for path in (folder / "figures").glob("*"):
-        if path.suffix in _FIGURE_SUFFIXES:
-            path.unlink()
+    try:
+        for name in ("summary.json", "report.html"):
+            (folder / name).unlink(missing_ok=True)
+        for path in (folder / "figures").glob("*"):
+            if path.suffix in _FIGURE_SUFFIXES:
+                path.unlink()
+    except OSError as error:
+        raise RecordingError(f"cannot write {folder}: {error}; give another --output folder") from error
 
 
 @contextmanager

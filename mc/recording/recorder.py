@@ -9,8 +9,8 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,13 +70,18 @@ class Recorder:
             # another name until it can be read.
             temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
             self._disk = HeldFile(temporary, "w+b")
-            self._lock()
-            self._file = h5py.File(self._disk, "w")
-            self._create()
-            self._file.flush()
-            self._disk.commit()
-            self._disk.raise_error()
-            os.replace(temporary, self.path)
+            try:
+                self._lock()
+                self._file = h5py.File(self._disk, "w")
+                self._create()
+                self._file.flush()
+                self._disk.commit()
+                self._disk.raise_error()
+                os.replace(temporary, self.path)
+            except BaseException:
+                self._abandon()
+                temporary.unlink(missing_ok=True)
+                raise
 
     @classmethod
     def reopen(
@@ -106,9 +111,20 @@ class Recorder:
                 recorder._file[name].resize(n_rows, axis=0)
             recorder._file["metadata"].attrs["stop_reason"] = RUNNING
         except (OSError, KeyError, RuntimeError) as error:
+            recorder._abandon()
             raise RecordingError(f"{path} cannot be gone on with, it is damaged: {error}") from error
+        except BaseException:
+            recorder._abandon()
+            raise
         recorder.flush()
         return recorder
+
+    def _abandon(self) -> None:
+        """Close what is open, the HDF5 library first: it crashes when it finds its file closed."""
+        for name in ("_file", "_disk"):
+            if name in vars(self):
+                with suppress(OSError, RuntimeError):
+                    getattr(self, name).close()
 
     def _prepare(
         self, path: str | os.PathLike[str], description: RunDescription, flush_interval: float
@@ -118,6 +134,7 @@ class Recorder:
         self.columns = [column.name for column in series_columns(description)]
         self.flush_interval = flush_interval
         self._finished = False
+        self._last_step = 0
         self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
         self._buffered_bytes = 0
         self._opened = self._last_flush = time.monotonic()
@@ -143,6 +160,7 @@ class Recorder:
         row = np.array(values, dtype=np.float64)
         if row.shape != (len(self.columns),):
             raise ValueError(f"a row of the series has {len(self.columns)} values, got shape {row.shape}")
+        self._last_step = step
         self._keep("/series/step", np.array([step]))
         self._keep("/series/time", np.array([time]))
         self._keep("/series/values", row[None])
@@ -193,7 +211,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Append all that has gathered and hand it to the operating system, where it survives a kill."""
-        with _deferring_interrupts(), _explaining_os_errors(self.path):
+        with _deferring_interrupts(), _explaining_os_errors(self.path, self._describe_need):
             for path, blocks in self._buffers.items():
                 if not blocks:
                     continue
@@ -206,8 +224,39 @@ class Recorder:
             self._file.flush()
             self._disk.commit()
             self._disk.raise_error()
+            self._refuse_vanished()
         self._buffered_bytes = 0
         self._last_flush = time.monotonic()
+
+    def _describe_need(self) -> str:
+        """Return what is in the file, and about how much more the rest of the run will write."""
+        size = os.fstat(self._disk.fileno()).st_size / 1e6
+        share = self._last_step / self.description.n_steps
+        more = f", about {size * (1.0 - share) / share:.3g} MB more are needed" if share else ""
+        return f"{size:.3g} MB are in it{more}. "
+
+    def _refuse_vanished(self) -> None:
+        """Raise RecordingError if the file was deleted or moved away; one that was deleted is written once more."""
+        was_deleted = os.fstat(self._disk.fileno()).st_nlink == 0
+        if not was_deleted and self.path.exists():
+            return
+        if not was_deleted:
+            place = Path(os.readlink(f"/proc/self/fd/{self._disk.fileno()}"))
+            raise RecordingError(
+                f"{self.path} was moved to {place} while the run went on: what was recorded is there, and ionmc "
+                f"resume {place.parent} goes on"
+            )
+        saved = self.path
+        if saved.exists():
+            saved = saved.with_name(f"{saved.stem}.rescued{saved.suffix}")
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        with saved.open("wb") as file:
+            os.lseek(self._disk.fileno(), 0, os.SEEK_SET)
+            while block := os.read(self._disk.fileno(), MAX_BUFFERED_BYTES):
+                file.write(block)
+        raise RecordingError(
+            f"{self.path} was deleted while the run went on: what was recorded is written once more, to {saved}"
+        )
 
     def finish(self, stop_reason: str, wall_seconds: float, recording_seconds: float = float("nan")) -> None:
         """Write the rest and close; `stop_reason` is `layout.COMPLETED` when the last step was reached.
@@ -425,15 +474,25 @@ def _installed_version(name: str) -> str:
 
 
 @contextmanager
-def _explaining_os_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into a RecordingError that says what to do."""
+def _explaining_os_errors(path: Path, describe_need: Callable[[], str] = str) -> Iterator[None]:
+    """Turn what the operating system refuses into a RecordingError that says what is needed and what to do."""
     try:
         yield
     except (OSError, RuntimeError) as error:
         raise RecordingError(
-            f"cannot write {path}: {error}. Is the disk full, or the folder write-protected? "
-            "Free some space or give another --output folder"
+            f"cannot write {path}: {error}. {describe_need()}{_describe_free(path)}Is the disk full, or the folder "
+            "write-protected? Free some space or give another --output folder"
         ) from error
+
+
+def _describe_free(path: Path) -> str:
+    for folder in path.absolute().parents:
+        try:
+            found = os.statvfs(folder)
+        except OSError:
+            continue
+        return f"{found.f_bavail * found.f_frsize / 1e6:.3g} MB are free there. "
+    return ""
 
 
 @contextmanager

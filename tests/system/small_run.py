@@ -60,7 +60,7 @@ def write_scenario(folder, engine):
     return path
 
 
-def start(*arguments):
+def start(*arguments, **process):
     """Start a command of the program on one thread; what it prints on stderr can be read."""
     command = [sys.executable, "-m", "mc", *map(str, arguments), "--threads", "1", "--no-figures"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **process)
