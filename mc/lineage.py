@@ -12,11 +12,12 @@ from mc.errors import RecordingError, ScenarioError
 from mc.recording.checkpoint import Checkpoint, read_checkpoint_before
 from mc.recording.recorder import refuse_existing
 from mc.recording.recording import Recording
-from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.advice import advise
 from mc.scenario.placement import place
 from mc.scenario.protocol import CurrentCommand, Protocol, Span, VoltageCommand
 from mc.scenario.reading import parse_scenario, write_path
 from mc.scenario.schema import Scenario
+from mc.scenario.time_steps import resolve_time_step
 from mc.simulation import CHECKPOINT_INTERVAL, Plan, Progress, carry_out, read_plan, strip_prefix
 
 CHANGEABLE = (

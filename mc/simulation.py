@@ -39,10 +39,11 @@ from mc.recording.layout import (
 )
 from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
-from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.advice import advise
 from mc.scenario.limits import refuse_what_does_not_fit
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario, ScenarioSource
+from mc.scenario.time_steps import resolve_time_step
 
 ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine] | type[ContinuumEngine]] = {
     "brownian": BrownianEngine,

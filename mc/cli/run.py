@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from mc.cli.arguments import Quantity, closing_options, ignore_limits_option, scenario_arguments
-from mc.cli.formatting import show_time
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
 from mc.errors import RecordingError
+from mc.formatting import show_time
 from mc.scenario.advice import advise
 from mc.scenario.reading import read_scenario
 

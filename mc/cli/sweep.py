@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mc.cli.arguments import scenario_arguments
-from mc.cli.formatting import show_time
 from mc.cli.messages import print_error, print_warning
+from mc.formatting import show_time
 
 _PLAIN_INTERVAL = 5.0
 """s of wall time between lines of progress where there is no terminal."""

@@ -12,7 +12,7 @@ from mc.errors import RecordingError
 from mc.recording.checkpoint import read_checkpoint
 from mc.recording.recorder import write_summary
 from mc.recording.recording import Recording
-from mc.scenario.advice import resolve_time_step
+from mc.scenario.time_steps import resolve_time_step
 from mc.simulation import ENGINES, resume, simulate
 
 

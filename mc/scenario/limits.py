@@ -7,8 +7,10 @@ from pathlib import Path
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.errors import ResourceError
-from mc.scenario.advice import Advice, fastest_cycles, follows_ions, is_continuum
+from mc.scenario.advice import Advice
+from mc.scenario.resolution import follows_ions, is_continuum
 from mc.scenario.schema import Scenario
+from mc.scenario.time_steps import fastest_cycles
 from mc.theory import stationary_distribution
 
 BYTES_PER_CROSSING, BYTES_PER_PUMP_MOVE, BYTES_PER_TRANSITION = 26, 34, 22

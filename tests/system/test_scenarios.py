@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.advice import advise
 from mc.scenario.reading import read_scenario
+from mc.scenario.time_steps import resolve_time_step
 from mc.simulation import simulate
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))

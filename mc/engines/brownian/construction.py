@@ -12,9 +12,9 @@ from mc.engines.brownian.exchange import Reservoirs
 from mc.engines.brownian.plane import Mouths, Plane, Sheet
 from mc.engines.brownian.stepping import Box, Ions
 from mc.field import clouds, modes
-from mc.scenario.advice import resolve_transverse_cells
 from mc.scenario.composition import Composition, solutions_over_time
 from mc.scenario.placement import Placement
+from mc.scenario.resolution import resolve_transverse_cells
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
 

@@ -26,9 +26,9 @@ from mc.field.poisson import Grid
 from mc.membrane.gating import TRANSITION, Transitions
 from mc.membrane.protocols import make_amplifier
 from mc.membrane.transport import MOST_IONS, PUMP_MOVE, PumpMoves
-from mc.scenario.advice import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.composition import Composition, compose
 from mc.scenario.placement import place
+from mc.scenario.resolution import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
 

@@ -27,9 +27,9 @@ from mc.engines.continuum.flows import (
 from mc.engines.continuum.grid import Grid, make_grid, make_stiffness
 from mc.membrane.gating import Channels
 from mc.membrane.transport import Pumps
-from mc.scenario.advice import continuum_nodes, resolve_transverse_cells
 from mc.scenario.composition import Composition
 from mc.scenario.placement import place
+from mc.scenario.resolution import continuum_nodes, resolve_transverse_cells
 from mc.scenario.schema import Scenario
 from mc.theory import stationary_distribution
 

@@ -27,9 +27,9 @@ from mc.field import modes
 from mc.field.poisson import Grid
 from mc.membrane import gating
 from mc.membrane.protocols import make_amplifier
-from mc.scenario.advice import resolve_grid_spacing, resolve_transverse_cells
 from mc.scenario.composition import Composition
 from mc.scenario.placement import place
+from mc.scenario.resolution import resolve_grid_spacing, resolve_transverse_cells
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key
 

@@ -16,8 +16,9 @@ from mc.engines.continuum.equations import Drive
 from mc.engines.continuum.grid import make_grid, make_stiffness
 from mc.errors import LedgerError, RecordingError, StabilityError
 from mc.membrane.gating import rate_at
-from mc.scenario.advice import advise, resolve_time_step
+from mc.scenario.advice import advise
 from mc.scenario.grading import graded_distances
+from mc.scenario.time_steps import resolve_time_step
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "physics"))
 from membrane_patch import make_patch

@@ -5,15 +5,15 @@ import pytest
 from mc import theory
 from mc.errors import ScenarioError, StabilityError
 from mc.scenario import advice as advice_module
-from mc.scenario.advice import (
-    advise,
-    entry_velocities,
-    largest_time_step,
-    resolve_grid_spacing,
-    resolve_time_step,
-    resolve_transverse_cells,
-)
+from mc.scenario.advice import advise
 from mc.scenario.composition import compose
+from mc.scenario.resolution import resolve_grid_spacing, resolve_transverse_cells
+from mc.scenario.time_steps import (
+    entry_velocities,
+    find_time_step_limits,
+    largest_time_step,
+    resolve_time_step,
+)
 
 WIDE = ("geometry.inside_length=40 nm", "geometry.outside_length=40 nm")
 
@@ -370,7 +370,7 @@ def test_along_the_membrane_voxels_are_as_long_as_along_its_normal(read_2d):
 
 def test_a_lattices_time_step_follows_from_what_crosses_charges_and_acts(read):
     scenario = read(LATTICE, "simulation.duration=100 us", "simulation.time_step=auto")
-    limits = {limit.cause: limit for limit in advice_module.find_time_step_limits(scenario)}
+    limits = {limit.cause: limit for limit in find_time_step_limits(scenario)}
     crossing = limits["K crossing from voxels of 1 nm"]
     drop = 150.0 / 26.7267
     velocity = sum(
