@@ -85,7 +85,7 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
 
     current = pump_current(recording, window.records)
     ghk = ghk_series(recording)[window.records]
-    ghk_with_pump = ghk_series(recording, current)[window.records]
+    ghk_with_pump = ghk if current == 0.0 else ghk_series(recording, current)[window.records]
     variance = variance_estimate(measured)
     standard_deviation = float(np.sqrt(variance.mean))
     return PotentialComparison(

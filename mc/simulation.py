@@ -39,7 +39,7 @@ from mc.recording.layout import (
 )
 from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
-from mc.scenario.advice import advise
+from mc.scenario.advice import Advice, advise
 from mc.scenario.limits import refuse_what_does_not_fit
 from mc.scenario.placement import place
 from mc.scenario.schema import Scenario, ScenarioSource
@@ -228,7 +228,8 @@ def simulate(
     path = Path(folder or scenario.default_folder()) / "run.h5"
     if not overwrite:
         refuse_existing(path)
-    advise(scenario).raise_refusals()
+    advice = advise(scenario)
+    advice.raise_refusals()
     time_step = resolve_time_step(scenario)
     if seed is None:
         seed = scenario.simulation.seed
@@ -244,6 +245,7 @@ def simulate(
         checkpoint_at=checkpoint_at,
         ignore_limits=ignore_limits,
         on_progress=on_progress,
+        advice=advice,
     )
 
 
@@ -257,8 +259,12 @@ def carry_out(
     checkpoint_at: Sequence[float] = (),
     ignore_limits: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    advice: Advice | None = None,
 ) -> Recording:
-    """Make a run from its beginning to its end and return its recording; arguments as of `simulate`."""
+    """Make a run from its beginning to its end and return its recording; arguments as of `simulate`.
+
+    `advice`, if there is some already, is that on the scenario.
+    """
     keep_at = [round(moment / plan.time_step) for moment in checkpoint_at]
     if beyond := [step for step in keep_at if not plan.first_step <= step <= plan.n_steps]:
         raise ScenarioError(
@@ -266,7 +272,7 @@ def carry_out(
             f"{plan.first_step * plan.time_step:g} to {plan.n_steps * plan.time_step:g} ns"
         )
     if not ignore_limits:
-        refuse_what_does_not_fit(plan.scenario, advise(plan.scenario), path.parent)
+        refuse_what_does_not_fit(plan.scenario, advice or advise(plan.scenario), path.parent)
     engine = plan.make_engine(threads)
     with Recorder(path, plan.describe(engine), overwrite=overwrite) as recorder:
         # Of an earlier run that is now overwritten.

@@ -33,7 +33,7 @@ class Replica(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """A sweep before it runs: everything that its runs follow from."""
 
     scenario_path: str
@@ -72,7 +72,7 @@ class Plan:
         words = ["ionmc", "run", self.scenario_path, *settings, f"--seed={self.seed_of(run)}"]
         return shlex.join(words)
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """A short text that differs between plans with different runs; more replicas make no other plan."""
         return hashlib.sha256(json.dumps(asdict(replace(self, replicas=0))).encode()).hexdigest()[:16]
@@ -85,7 +85,7 @@ def folder_of(run: Replica) -> str:
 
 def make_plan(
     scenario: Scenario, sweep: Sweep, seed: int | None = None, *, seed_of_before: int | None = None
-) -> Plan:
+) -> SweepPlan:
     """Return the plan of a sweep of a scenario that was read from a file.
 
     The root seed is `seed`, or else the scenario's, or that of the same sweep before, or a drawn one. Raises
@@ -95,7 +95,7 @@ def make_plan(
     if source is None:
         raise ScenarioError("a sweep needs a scenario that was read from a file, with mc.read_scenario")
     chosen = (seed, scenario.simulation.seed, seed_of_before)
-    plan = Plan(
+    plan = SweepPlan(
         scenario_path=str(source.path),
         scenario_text=source.text,
         overrides=source.overrides,
@@ -118,7 +118,7 @@ def make_plan(
 # --- sweep.json ---
 
 
-def write_plan(folder: Path, plan: Plan) -> None:
+def write_plan(folder: Path, plan: SweepPlan) -> None:
     """Write the plan so that a reader sees a whole one or none. Raises SweepError."""
     path = folder / PLAN_NAME
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -130,7 +130,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
         raise SweepError(f"cannot write {path}: {error}") from error
 
 
-def read_plan(folder: str | os.PathLike[str]) -> Plan:
+def read_plan(folder: str | os.PathLike[str]) -> SweepPlan:
     """Return the plan of the sweep in a folder. Raises SweepError where there is none that can be read."""
     path = Path(folder) / PLAN_NAME
     try:
@@ -140,7 +140,7 @@ def read_plan(folder: str | os.PathLike[str]) -> Plan:
         for key in ("overrides", "keys"):
             content[key] = tuple(content[key])
         content["points"] = tuple(map(tuple, content["points"]))
-        return Plan(**content)
+        return SweepPlan(**content)
     except FileNotFoundError:
         raise SweepError(f"{folder} holds no sweep: there is no {PLAN_NAME}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -148,7 +148,7 @@ def read_plan(folder: str | os.PathLike[str]) -> Plan:
 
 
 @functools.lru_cache(maxsize=4)
-def plan_of(folder: str, fingerprint: str) -> Plan:
+def plan_of(folder: str, fingerprint: str) -> SweepPlan:
     """Return the plan of a sweep, read once in each process. Raises SweepError if it is not the one meant."""
     plan = read_plan(folder)
     if plan.fingerprint != fingerprint:
@@ -156,7 +156,13 @@ def plan_of(folder: str, fingerprint: str) -> Plan:
     return plan
 
 
-def find_differences(there: Plan, wanted: Plan) -> list[str]:
+@functools.lru_cache(maxsize=64)
+def scenario_of(folder: str, fingerprint: str, point: int) -> Scenario:
+    """Return the scenario of a point, read once for its replicas. Raises McError."""
+    return plan_of(folder, fingerprint).scenario(point)
+
+
+def find_differences(there: SweepPlan, wanted: SweepPlan) -> list[str]:
     """Return in what two plans differ that makes their runs differ, one line each; nothing of the replicas."""
     found = []
     if there.keys != wanted.keys:
@@ -174,7 +180,7 @@ def find_differences(there: Plan, wanted: Plan) -> list[str]:
     return found
 
 
-def _content(plan: Plan) -> dict[str, Any]:
+def _content(plan: SweepPlan) -> dict[str, Any]:
     """Return what a scenario says but for its sweep, in internal units."""
     scenario = parse_scenario(plan.scenario_text, Path(plan.scenario_path), plan.overrides)
     content: dict[str, Any] = json.loads(scenario.to_json())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mc.analysis.statistics import standard_score
-from mc.ensemble.plan import DONE_NAME, Plan, Replica, folder_of
+from mc.ensemble.plan import DONE_NAME, Replica, SweepPlan, folder_of
 from mc.recording.sweep_table import Failure, Parameter, SweepTable, make_columns
 from mc.units import express, split_quantity
 
@@ -113,7 +113,7 @@ def chance_of(score: float, n_runs: int) -> float:
     return float(2.0 * stdtr(n_runs - 1, -abs(score)))
 
 
-def read_summaries(folder: Path, plan: Plan) -> dict[Replica, dict[str, Any]]:
+def read_summaries(folder: Path, plan: SweepPlan) -> dict[Replica, dict[str, Any]]:
     """Return the summaries of all finished runs."""
     return {
         run: json.loads((folder / folder_of(run) / "summary.json").read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ def read_summaries(folder: Path, plan: Plan) -> dict[Replica, dict[str, Any]]:
 
 
 def make_table(
-    folder: Path, plan: Plan, title: str, *, paired: bool, failures: Mapping[Replica, str] | None = None
+    folder: Path, plan: SweepPlan, title: str, *, paired: bool, failures: Mapping[Replica, str] | None = None
 ) -> SweepTable:
     """Return the table of what is finished."""
     runs: dict[int, list[_Run]] = {point: [] for point in range(len(plan.points))}
@@ -172,7 +172,7 @@ def _row(point: int, name: str, unit: str, runs: Sequence[_Run]) -> dict[str, An
     }
 
 
-def _parameters(plan: Plan) -> tuple[Parameter, ...]:
+def _parameters(plan: SweepPlan) -> tuple[Parameter, ...]:
     """Return the varied keys with their values as numbers in the unit of the first, where all are of its kind."""
     parameters = []
     for i, key in enumerate(plan.keys):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mc.ensemble.plan import Plan, Replica
+from mc.ensemble.plan import Replica, SweepPlan
 from mc.ensemble.task import compile_kernels, kinds_of_points, look_for_token, make_token, run_replica
 from mc.errors import McError, SweepError
 
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
     folder: str
     """Absolute, as every worker must see it; links in it are left as they are."""
-    plan: Plan
+    plan: SweepPlan
     runs: Sequence[Replica]
     threads: int | None
     """Of each run."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from mc.ensemble.plan import (
     DONE_NAME,
     PLAN_NAME,
-    Plan,
     Replica,
+    SweepPlan,
     find_differences,
     folder_of,
     make_plan,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class SweepProgress:
     """How far a sweep has come."""
 
-    def __init__(self, plan: Plan, done: Sequence[Replica]) -> None:
+    def __init__(self, plan: SweepPlan, done: Sequence[Replica]) -> None:
         self.plan = plan
         self.n_runs = plan.replicas * len(plan.points)
         self.n_found = len(done)
@@ -82,7 +82,7 @@ class SweepResult:
     """A finished sweep: its table, and the recordings of its runs."""
 
     folder: Path
-    plan: Plan
+    plan: SweepPlan
     table: SweepTable
 
     @property
@@ -208,7 +208,7 @@ def _reason(error: ValueError) -> str:
     return "; ".join(one["msg"].removeprefix("Value error, ") for one in errors())
 
 
-def _settle_plan(folder: Path, scenario: Scenario, settings: Sweep, seed: int | None) -> Plan:
+def _settle_plan(folder: Path, scenario: Scenario, settings: Sweep, seed: int | None) -> SweepPlan:
     """Return the plan, that of the folder where it holds the same sweep. Raises SweepError if it is another one."""
     there = read_plan(folder) if (folder / PLAN_NAME).exists() else None
     plan = make_plan(scenario, settings, seed, seed_of_before=None if there is None else there.seed)

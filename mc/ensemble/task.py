@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from mc.comparison import summarize
-from mc.ensemble.plan import DONE_NAME, Plan, Replica, folder_of, plan_of
+from mc.ensemble.plan import DONE_NAME, Replica, SweepPlan, folder_of, plan_of, scenario_of
 from mc.errors import RecordingError
 from mc.recording.checkpoint import read_checkpoint
 from mc.recording.recorder import write_summary
@@ -24,32 +24,28 @@ def run_replica(folder: str, fingerprint: str, run: Replica, threads: int | None
     run = Replica(*run)
     run_folder = Path(folder) / folder_of(run)
     done = run_folder / DONE_NAME
-    if not done.exists():
-        plan = plan_of(folder, fingerprint)
-        with _finish(plan, run, run_folder, threads) as recording:
-            write_summary(run_folder / "summary.json", summarize(recording))
-        try:
-            done.touch()
-        except OSError as error:
-            raise RecordingError(f"cannot write {done}: {error}") from error
+    if done.exists():
+        return str(run_folder)
+    if (recording := _finished(run_folder)) is None:
+        if read_checkpoint(run_folder) is None:
+            plan = plan_of(folder, fingerprint)
+            recording = simulate(
+                scenario_of(folder, fingerprint, run.point),
+                run_folder,
+                seed=plan.seed_of(run),
+                threads=threads,
+                overwrite=True,
+                command_line=plan.command_of(run),
+            )
+        else:
+            recording = resume(run_folder, threads=threads)
+    with recording:
+        write_summary(run_folder / "summary.json", summarize(recording))
+    try:
+        done.touch()
+    except OSError as error:
+        raise RecordingError(f"cannot write {done}: {error}") from error
     return str(run_folder)
-
-
-def _finish(plan: Plan, run: Replica, run_folder: Path, threads: int | None) -> Recording:
-    """Return the recording of a run that may have been begun, or ended, before."""
-    recording = _finished(run_folder)
-    if recording is not None:
-        return recording
-    if read_checkpoint(run_folder) is not None:
-        return resume(run_folder, threads=threads)
-    return simulate(
-        plan.scenario(run.point),
-        run_folder,
-        seed=plan.seed_of(run),
-        threads=threads,
-        overwrite=True,
-        command_line=plan.command_of(run),
-    )
 
 
 def _finished(run_folder: Path) -> Recording | None:
@@ -77,7 +73,7 @@ def compile_kernels(folder: str, fingerprint: str, points: tuple[int, ...], thre
         engine.observe()
 
 
-def kinds_of_points(plan: Plan) -> tuple[int, ...]:
+def kinds_of_points(plan: SweepPlan) -> tuple[int, ...]:
     """Return a point for each set of kernels that the plan needs."""
     if not {"simulation.engine", "geometry.dimensions"} & set(plan.keys):
         return (0,)

