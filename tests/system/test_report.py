@@ -57,7 +57,7 @@ def page(synthetic_run, tmp_path_factory):
 
 
 def picture(page):
-    return page.evaluate("document.getElementById('cells').toDataURL()")
+    return page.evaluate("['cells', 'ions'].map((id) => document.getElementById(id).toDataURL()).join()")
 
 
 def moment(page):

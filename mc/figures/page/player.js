@@ -46,6 +46,9 @@ function resolve(colour) {
   return name ? getComputedStyle(document.documentElement).getPropertyValue(name[1]).trim() : colour;
 }
 
+// Red, green and blue of #RRGGBB.
+const channelsOf = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
 const ink = () => resolve("var(--c-000000)");
 const faint = () => resolve("var(--c-7f7f7f)");
 const paper = () => resolve("var(--c-ffffff)");
@@ -142,8 +145,8 @@ function layer(view) {
 // --- the ions ---
 
 class Cells {
-  constructor(scene, arrays, canvas, tooltip, clock) {
-    Object.assign(this, { scene, arrays, canvas, tooltip, clock });
+  constructor(scene, arrays, canvas, ions, tooltip, clock) {
+    Object.assign(this, { scene, arrays, canvas, ions, tooltip, clock });
     this.x = undoDifferences(arrays.x_low, arrays.x_high);
     this.y = undoDifferences(arrays.y_low, arrays.y_high);
     this.isShown = scene.species.map(() => true);
@@ -186,7 +189,7 @@ class Cells {
     }
     this.scale = this.view.width / width;
     this.drawBackground();
-    this.drawDots();
+    this.prepareDots();
     this.draw();
   }
 
@@ -211,40 +214,68 @@ class Cells {
     this.background = canvas;
   }
 
-  drawDots() {
-    const radius = this.view.width < 600 ? 1.7 : 2.3;
-    this.dots = this.scene.species.map((species) => {
-      const size = Math.ceil(2 * radius * this.view.ratio) + 2;
-      const canvas = document.createElement("canvas");
-      canvas.width = canvas.height = size;
-      const context = canvas.getContext("2d");
-      context.fillStyle = resolve(species.colour);
-      context.beginPath();
-      context.arc(size / 2, size / 2, radius * this.view.ratio, 0, 7);
-      context.fill();
-      return canvas;
+  // Dots are written into the pixels themselves, which takes a tenth of the time of drawing each.
+  prepareDots() {
+    const { context, ratio } = fit(this.ions, this.view.height);
+    this.pixels = context.createImageData(this.ions.width, this.ions.height);
+    this.words = new Uint32Array(this.pixels.data.buffer);
+    const radius = (this.view.width < 600 ? 1.7 : 2.3) * ratio;
+    this.reach = Math.ceil(radius) + 1;
+    // A disc for each quarter of a pixel that its middle may be at: offsets and how much of the pixel it covers.
+    this.discs = [];
+    for (let phase = 0; phase < 16; phase++) {
+      const [left, top] = [(phase % 4) / 4, Math.floor(phase / 4) / 4];
+      const offsets = [];
+      const covers = [];
+      for (let dy = -this.reach; dy <= this.reach; dy++) {
+        for (let dx = -this.reach; dx <= this.reach; dx++) {
+          const covered = Math.min(Math.max(radius + 0.5 - Math.hypot(dx - left, dy - top), 0), 1);
+          if (covered > 0.04) {
+            offsets.push(dy * this.ions.width + dx);
+            covers.push(Math.round(255 * covered));
+          }
+        }
+      }
+      this.discs.push([Int32Array.from(offsets), Uint8Array.from(covers)]);
+    }
+    this.inks = this.scene.species.map((species) => {
+      const [red, green, blue] = channelsOf(resolve(species.colour));
+      return (blue << 16) | (green << 8) | red;
     });
   }
 
+  dot(x, y, ink) {
+    const { words, reach } = this;
+    const { width, height } = this.ions;
+    x = Math.min(Math.max(x, reach), width - reach - 1);
+    y = Math.min(Math.max(y, reach), height - reach - 1);
+    const [column, row] = [Math.floor(x), Math.floor(y)];
+    const [offsets, covers] = this.discs[Math.floor(4 * (x - column)) + 4 * Math.floor(4 * (y - row))];
+    const middle = row * width + column;
+    for (let i = 0; i < offsets.length; i++) {
+      const place = middle + offsets[i];
+      // At its rim a dot gives way to one that covers more.
+      if (covers[i] >= words[place] >>> 24) words[place] = (covers[i] << 24) | ink;
+    }
+  }
+
   draw() {
-    const { context, width, ratio } = this.view;
+    const { context, width, height } = this.view;
     const [frame, share] = between(this.scene.time, this.clock.time);
     const nearest = share < 0.5 ? frame : frame + 1;
     this.frame = nearest;
-    context.drawImage(this.background, 0, 0, width, this.view.height);
+    context.drawImage(this.background, 0, 0, width, height);
     this.drawChannels(nearest);
     this.drawPumps(frame, share);
-    context.setTransform(1, 0, 0, 1, 0, 0);
+    this.words.fill(0);
     for (const species of this.order) if (this.isShown[species]) this.drawIons(species, frame, share, nearest);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.drawLabels();
+    this.ions.getContext("2d").putImageData(this.pixels, 0, 0);
     this.tellWhatIsPointedAt();
   }
 
   drawIons(species, frame, share, nearest) {
-    const { context, ratio, width } = this.view;
-    const dot = this.dots[species];
-    const half = dot.width / 2;
+    const { ratio, width } = this.view;
+    const ink = this.inks[species];
     const n = this.arrays.species.length;
     const next = Math.min(frame + 1, this.scene.time.length - 1);
     const { levels, planar } = this.scene;
@@ -269,7 +300,7 @@ class Cells {
           across = (from + share * step + levels) % levels;
         }
       } else if (sideOf[now] === 0 && !planar) across = this.pore(species, across, nearest);
-      context.drawImage(dot, perLevel * (across + 0.5) - half, ratio * height - half);
+      this.dot(perLevel * (across + 0.5), ratio * height, ink);
     }
   }
 
@@ -333,21 +364,6 @@ class Cells {
         context.lineTo(x + 0.72 * radius * Math.sin(direction), middle - 0.72 * radius * Math.cos(direction));
       }
       context.stroke();
-    }
-  }
-
-  drawLabels() {
-    const { context, height } = this.view;
-    context.font = "600 13px system-ui, sans-serif";
-    for (const [text, y] of [["outside", 20], ["cytoplasm", height - 12]]) {
-      context.fillStyle = paper();
-      context.globalAlpha = 0.8;
-      context.beginPath();
-      context.roundRect(6, y - 15, context.measureText(text).width + 12, 21, 6);
-      context.fill();
-      context.globalAlpha = 1;
-      context.fillStyle = ink();
-      context.fillText(text, 12, y);
     }
   }
 
@@ -805,7 +821,7 @@ async function main() {
 
   if (scene) {
     const arrays = await unpack(scene);
-    const cells = new Cells(scene, arrays, element("cells"), element("tooltip"), clock);
+    const cells = new Cells(scene, arrays, element("cells"), element("ions"), element("tooltip"), clock);
     drawn.push(cells, new Trace(scene, arrays, element("trace"), clock));
     makeChips(element("species"), scene.species, cells.isShown, () => cells.draw());
     linkSlider(element("scrub"), element("moment"), clock, scene.timeUnit);
