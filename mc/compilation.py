@@ -16,6 +16,7 @@ from typing import Any
 # one core busy otherwise, a thread that spins on keeps those it waits for from running, at a fifth of the speed.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+import llvmlite.binding
 import numba
 
 _PACKAGE = Path(__file__).parent
@@ -64,6 +65,19 @@ def _usable(folder: Path) -> Path:
         / folder.name
     )
 
+
+def wide_vectors() -> str | None:
+    """Return the features of this processor with its vectors of 512 bits in use, None where it has no such.
+
+    Left alone, LLVM keeps to half of that on many processors that have them, for the sake of early ones that had to
+    slow down. Measured on a whole step of a million ions in one dimension: 1.2 times as fast.
+    """
+    features = llvmlite.binding.get_host_cpu_features()
+    return f"{features.flatten()},-prefer-256-bit" if features.get("avx512f", False) else None
+
+
+if _settings.CPU_FEATURES is None:
+    _settings.CPU_FEATURES = wide_vectors()
 
 if not _settings.CACHE_DIR:
     _settings.CACHE_DIR = str(_usable(cache_folder()))

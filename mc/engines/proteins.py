@@ -80,6 +80,8 @@ def make_channels(
         ligands=np.zeros((max(places, 1), n_ligands)),
         rates=rates,
         leaving_rates=rates.sum(axis=2),
+        found_in=np.full(rates.shape[:2], -1, dtype=np.int64),
+        found_at=np.full(rates.shape[:2], potential),
         levels=levels,
         n_at_level=n_at_level,
     )

@@ -69,6 +69,10 @@ class Channels(NamedTuple):
     """(types, states, states) what the laws say, 1/ns: rows that are not constant are found anew as needed."""
     leaving_rates: np.ndarray
     """(types, states) the sum of each row, likewise."""
+    found_in: np.ndarray
+    """(types, states) the step in which a row was last found; before the first, -1."""
+    found_at: np.ndarray
+    """(types, states) the potential for which it was, mV."""
     levels: np.ndarray
     """(types, states) at which each state conducts; 0: not at all."""
     n_at_level: np.ndarray
@@ -99,9 +103,23 @@ def rate_at(law, potential):
 
 
 @compiled
-def find_leaving_rate(channels, channel, channel_type, state):
+def is_found(channels, channel, channel_type, state, step):
+    """Return whether another channel of the type, in the same state and under the same conditions, went before."""
+    if channels.is_constant[channel_type]:
+        return True
+    # Ligands are those of a place: all channels', or each one's own.
+    shares_ligands = channels.ligands.shape[0] == 1 or not channels.has_ligands[channel_type]
+    return (
+        shares_ligands
+        and channels.found_in[channel_type, state] == step
+        and channels.found_at[channel_type, state] == channels.potentials[channel]
+    )
+
+
+@compiled
+def find_leaving_rate(channels, channel, channel_type, state, step):
     """Find the rates out of a state at the potential and the ligands of a channel, and return their sum."""
-    if not channels.is_constant[channel_type]:
+    if not is_found(channels, channel, channel_type, state, step):
         place = min(channel, channels.ligands.shape[0] - 1)
         total = 0.0
         for target in range(channels.rates.shape[2]):
@@ -112,6 +130,8 @@ def find_leaving_rate(channels, channel, channel_type, state):
             channels.rates[channel_type, state, target] = rate
             total += rate
         channels.leaving_rates[channel_type, state] = total
+        channels.found_in[channel_type, state] = step
+        channels.found_at[channel_type, state] = channels.potentials[channel]
     return channels.leaving_rates[channel_type, state]
 
 
@@ -145,7 +165,7 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
         chain = channels.chains[channel]
         channel_type = chain.channel_type
         time_left = time_step
-        leaving_rate = find_leaving_rate(channels, channel, channel_type, chain.state)
+        leaving_rate = find_leaving_rate(channels, channel, channel_type, chain.state, step)
         while leaving_rate * time_left > chain.remaining:
             time_left -= chain.remaining / leaving_rate
             before = chain.state
@@ -162,5 +182,5 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
             row.from_state = before
             row.to_state = after
             transitions.n[0] += 1
-            leaving_rate = find_leaving_rate(channels, channel, channel_type, after)
+            leaving_rate = find_leaving_rate(channels, channel, channel_type, after, step)
         chain.remaining -= leaving_rate * time_left

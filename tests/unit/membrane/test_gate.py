@@ -27,6 +27,8 @@ def make_channels(rates, conducts, states):
         np.zeros((1, 1)),
         rates,
         rates.sum(axis=2),
+        np.full(rates.shape[:2], -1),
+        np.zeros(rates.shape[:2]),
         levels,
         np.bincount(chains.level, minlength=levels.max() + 1)[np.newaxis],
     )
@@ -146,19 +148,19 @@ def test_a_rate_is_proportional_to_its_ligand():
     """0.5/ns for each mM and 4 mM of it: the exponential number 1 is used up after 0.5 ns."""
     channels, transitions = make_channels([[0.0, 0.5], [0.0, 0.0]], [False, True], [0]), make_transitions()
     channels.laws[0, 0, 1].ligand = 0
-    channels.is_constant[0] = False
+    channels.is_constant[0], channels.has_ligands[0] = False, True
     gate(channels, transitions, time_step=1e6)
     assert transitions.n[0] == 0
     channels.ligands[0, 0] = 4.0
-    gate(channels, transitions, time_step=1.0)
-    assert transitions.rows[0].time == pytest.approx(0.5)
+    gate(channels, transitions, step=1, time_step=1.0)
+    assert transitions.rows[0].time == pytest.approx(1.5)
 
 
 def test_each_channel_meets_the_ligands_at_its_own_place():
     channels, transitions = make_channels([[0.0, 1.0], [0.0, 0.0]], [False, True], [0, 0]), make_transitions()
     channels = channels._replace(ligands=np.array([[0.0], [2.0]]))
     channels.laws[0, 0, 1].ligand = 0
-    channels.is_constant[0] = False
+    channels.is_constant[0], channels.has_ligands[0] = False, True
     gate(channels, transitions, time_step=1.0)
     assert list(channels.chains.state) == [0, 1]
 
@@ -172,3 +174,28 @@ def test_a_blocked_channel_changes_its_state_but_does_not_conduct():
     channels.chains.is_blocked[0] = False
     gating.set_level.py_func(channels, 0)
     assert list(channels.n_at_level[0]) == [0, 2]
+
+
+def test_rates_follow_the_potential_of_each_channel_and_what_is_known_of_another_is_not_looked_up_again():
+    """Two channels in one state: at one potential the law is asked once, at two potentials for each of them."""
+    channels = make_channels([[0.0, 0.5], [0.5, 0.0]], [0, 1], [0, 0])
+    channels.is_constant[:] = False
+    channels.laws["form"][0, 0, 1], channels.laws["scale"] = 1, 10.0
+
+    def leaving_rate(channel, step):
+        return gating.find_leaving_rate(channels, channel, 0, 0, step)
+
+    assert leaving_rate(0, 0) == pytest.approx(0.5)
+    channels.rates[0, 0, 1], channels.leaving_rates[0, 0] = 7.0, 7.0
+    assert leaving_rate(1, 0) == 7.0
+    assert leaving_rate(1, 1) == pytest.approx(0.5)
+    channels.potentials[1] = 10.0
+    assert leaving_rate(1, 1) == pytest.approx(0.5 * np.e)
+    assert leaving_rate(0, 1) == pytest.approx(0.5)
+    # Ligands of its own keep a channel from sharing even at the same potential.
+    channels.has_ligands[:] = True
+    separate = channels._replace(ligands=np.array([[2.0], [3.0]]))
+    channels.laws["ligand"][0, 0, 1] = 0
+    assert gating.find_leaving_rate(separate, 0, 0, 0, 2) == pytest.approx(0.5 * 2.0)
+    channels.potentials[1] = 0.0
+    assert gating.find_leaving_rate(separate, 1, 0, 0, 2) == pytest.approx(0.5 * 3.0)
