@@ -1,11 +1,11 @@
-"""Binomial and Poisson numbers: exact at any size, never out of range, a function of key, entity and draw."""
+"""Binomial and Poisson numbers: right at any size, never out of range, a function of key, entity and draw."""
 
 from math import lgamma, log, pi
 
 import numba
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, special, stats
 
 from mc import streams
 from mc.engines.lattice import sampling
@@ -126,3 +126,33 @@ def test_numbers_follow_from_key_entity_and_draw_alone(key):
 def test_stirlings_correction_gives_the_logarithm_of_a_factorial(k):
     stirling = (k + 0.5) * log(k + 1.0) - (k + 1.0) + 0.5 * log(2.0 * pi)
     assert stirling + sampling.stirling_correction(k) == pytest.approx(lgamma(k + 1.0), rel=1e-10, abs=1e-10)
+
+
+def test_normal_quantiles_are_those_of_scipy():
+    probabilities = np.concatenate([np.geomspace(1e-16, 0.5, 2000), 1.0 - np.geomspace(1e-10, 0.5, 1000)])
+    found = [sampling.normal_quantile(p) for p in probabilities]
+    np.testing.assert_allclose(found, special.ndtri(probabilities), rtol=2e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize("probability", [1e-7, 1e-3, 0.1, 0.37, 0.5])
+@pytest.mark.parametrize("variance", [250.5, 1e3, 1e5, 1e8])
+def test_a_large_binomial_has_the_right_distribution_function(probability, variance):
+    """A quantile is not random: at which normal number it passes each count is known, to be held against the law."""
+    n = round(variance / (probability * (1.0 - probability)))
+    law = stats.binom(n, probability)
+    counts = np.unique(np.round(law.mean() + law.std() * np.linspace(-5.5, 5.5, 111)))
+
+    def passes(count):
+        return optimize.brentq(
+            lambda z: sampling.large_binomial_quantile(n, probability, z) - (count + 0.5), -9, 9
+        )
+
+    reached = special.ndtr([passes(count) for count in counts])
+    np.testing.assert_allclose(reached, law.cdf(counts), rtol=0.0, atol=2e-6)
+    # The plain normal number that is tempting is not as good.
+    plain = special.ndtr((counts + 0.5 - law.mean()) / law.std())
+    if variance < 1e3:
+        assert np.abs(plain - law.cdf(counts)).max() > 1e-5
+    for count, number in zip(counts[20:-20:10], reached[20:-20:10], strict=True):
+        assert sampling.expand_binomial(n, probability, number - 1e-9) <= count
+        assert sampling.expand_binomial(n, probability, number + 1e-9) >= count
