@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,25 @@ _PLAIN_WIDTH = 170
     help="Add a law of your own, see docs/validation.md.",
 )
 @click.option(
+    "--scenario",
+    "scenario_file",
+    type=click.Path(path_type=Path),
+    metavar="SCENARIO.toml",
+    help="Instead: run a scenario of your own, and hold it against every law that fits it.",
+)
+@click.option(
     "--output",
     "folder",
     type=click.Path(path_type=Path),
     default=Path("outputs/validation"),
     show_default=True,
     help="Folder of report.html, report.json and the runs.",
+)
+@click.option(
+    "--document",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Write a page about the laws and what came out, as docs/validation.md.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--jobs", type=click.IntRange(1), help="Laws measured at once; by default one on each core.")
@@ -57,7 +71,9 @@ def command(
     seed: int,
     twins: bool,
     law_files: tuple[Path, ...],
+    scenario_file: Path | None,
     folder: Path,
+    document: Path | None,
     as_json: bool,
     jobs: int | None,
 ) -> None:
@@ -72,6 +88,13 @@ def command(
     """
     from mc.validation.registry import ValidationError, choose, find_laws
 
+    if scenario_file is not None:
+        if names or law_files or as_list or full or twins or document:
+            raise ValidationError(
+                "--scenario checks a scenario with the laws that fit it: give no laws beside it"
+            )
+        _validate_scenario(scenario_file, engine, range(seed, seed + replicas), folder, as_json)
+        return
     laws = find_laws(law_files)
     chosen = choose(laws, names)
     if as_list:
@@ -81,7 +104,7 @@ def command(
 
     if engine is not None and engine not in ENGINES:
         raise ValidationError(f"there is no engine {engine}; there are {', '.join(ENGINES)}")
-    from mc.validation.suite import HOLDS, bound_of, plan, run_all
+    from mc.validation.suite import bound_of, plan, run_all
 
     console = Console(stderr=True, highlight=False)
     tasks = plan(
@@ -116,9 +139,58 @@ def command(
     outcomes = run_all(tasks, jobs, tell)
     bound = bound_of(outcomes)
     circumstances = {"size": "full" if full else "quick", "seed": seed, "replicas": replicas}
+    if document is not None:
+        from mc.validation.document import write_document
 
+        write_document(document, outcomes, laws, bound, shlex.join(["ionmc", *sys.argv[1:]]))
+    _show(outcomes, laws, bound, circumstances, folder, as_json, replicas > 1, twins)
+
+
+def _validate_scenario(
+    scenario_file: Path, engine: str | None, seeds: range, folder: Path, as_json: bool
+) -> None:
+    """Run a scenario with each seed and print what the laws that fit it say."""
+    from mc.cli.messages import print_warning
+    from mc.cli.run import interruption_told, make_progress
+    from mc.scenario.advice import advise
+    from mc.scenario.reading import read_scenario
+    from mc.simulation import simulate
+    from mc.validation.own import OWN_LAWS, judge
+    from mc.validation.suite import bound_of
+
+    scenario = read_scenario(scenario_file, {} if engine is None else {"simulation.engine": engine})
+    for warning in advise(scenario).warnings:
+        print_warning(warning)
+    console = Console(stderr=True, highlight=False)
+    outcomes: list[Any] = []
+    reasons: dict[str, str] = {}
+    for seed in seeds:
+        run_folder = folder / "runs" / f"{scenario_file.stem}-{seed}"
+        with interruption_told(run_folder), make_progress(console) as on_progress:
+            recording = simulate(scenario, run_folder, seed=seed, overwrite=True, on_progress=on_progress)
+        with recording:
+            found, reasons = judge(recording)
+        outcomes += found
+    for name, reason in reasons.items():
+        console.print(f"{name} does not apply: {escape(reason)}", soft_wrap=True)
+    circumstances = {"scenario": str(scenario_file), "seed": seeds[0], "replicas": len(seeds)}
+    _show(outcomes, OWN_LAWS, bound_of(outcomes), circumstances, folder, as_json, len(seeds) > 1)
+
+
+def _show(
+    outcomes: Any,
+    laws: Any,
+    bound: Any,
+    circumstances: dict[str, Any],
+    folder: Path,
+    as_json: bool,
+    with_seed: bool,
+    twins: bool = False,
+) -> None:
+    """Write the report, print the results, and exit with status 1 where not all is as it should be."""
     from mc.validation.report import as_json as plain
     from mc.validation.report import bound_text, headline, write_report
+    from mc.validation.suite import HOLDS
 
     paths = write_report(folder, outcomes, laws, bound, circumstances)
     missed = [
@@ -130,7 +202,7 @@ def command(
     if as_json:
         click.echo(json.dumps(plain(outcomes, laws, bound, circumstances), indent=1, ensure_ascii=False))
     else:
-        _print_table(outcomes, laws, bound, with_seed=replicas > 1)
+        _print_table(outcomes, laws, bound, with_seed=with_seed)
         if twins:
             _print_twins(outcomes, bound)
         click.echo(headline(outcomes, bound))
@@ -138,7 +210,7 @@ def command(
         for path in paths:
             click.echo(path)
     for one, wrong in missed:
-        console.print(f"{one.law}, {one.engine}: not rejected: {escape(wrong)}", soft_wrap=True)
+        click.echo(f"{one.law}, {one.engine}: not rejected: {wrong}", err=True)
     if missed or any(bound.verdict(one) != HOLDS for one in outcomes):
         sys.exit(1)
 

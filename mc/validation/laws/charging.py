@@ -38,13 +38,15 @@ class Charging:
     def response(self, relaxation_time: float = 1.0) -> np.ndarray:
         """Return the mean potential that the charges of the amplifier leave, each decaying with C/g.
 
-        What came between two records came evenly.
+        In steps, as they are made: each takes the share g dt/C off, and what came between two records came evenly.
         """
-        step = 1.0 / RECORDS / relaxation_time
-        arrived = np.diff(self.injected, axis=1).mean(axis=0)
+        steps = STEPS_OF_CHARGING // RECORDS
+        decay = 1.0 - 1.0 / (STEPS_OF_CHARGING * relaxation_time)
+        arrived = np.diff(self.injected, axis=1).mean(axis=0) / steps
         level, levels = 0.0, [0.0]
         for one in arrived:
-            level = level * np.exp(-step) + one * -np.expm1(-step) / step
+            for _ in range(steps):
+                level = level * decay + one
             levels.append(level)
         return np.array(levels)
 
@@ -124,7 +126,8 @@ LAW = Law(
     },
     draw=draw,
     remark=(
-        "An amplifier brings whole charges. The prediction lets each of those that were counted decay with C/g, so "
-        "that rounding does not matter; with many it is the formula."
+        "An amplifier brings whole charges: the prediction lets each of those that were counted decay. It decays in "
+        "steps of dt, each by g dt/C of what there is, as the field of a step's start says: 1.2 % faster than the "
+        "formula with forty steps in C/g, which the lattice's large patch would show."
     ),
 )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mc import theory
+from mc.constants import SENSING_REACH
+from mc.recording.recording import Recording
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial
 from mc.validation.scenarios import BODY_TEMPERATURE, patch
 
@@ -52,6 +54,8 @@ class Rest:
     energy: float
     cycles: float
     """Forward, while the energy was averaged."""
+    sensing: float
+    """Variance of the mean energy that the ions beside the membrane add."""
     time: np.ndarray
     course: np.ndarray
 
@@ -107,6 +111,7 @@ def measure(trial: Trial) -> list[Rest]:
                     float(energy[:10].mean()),
                     float(energy[first:].mean()),
                     forward[-1] - forward[first],
+                    sensing_variance(recording, one, recording.time[-1] - recording.time[first]),
                     recording.time[shown],
                     energy[shown],
                 )
@@ -125,10 +130,29 @@ def check_energy(one: Rest, expected: float) -> Check:
     """Return the check of a mean energy at rest.
 
     For the extent x of the reaction the energy is F'(x), fluctuates with the variance F'' and relaxes at the rate
-    2 k F'' where k is the rate of cycles either way: the variance of its mean over a time t is 1/(k t), one over the
-    number of cycles.
+    k F'' where k is the rate of cycles either way: the variance of its mean over a time t is 2/(k t), two over the
+    number of cycles. What transporters sense fluctuates by itself as ions diffuse, see `sensing_variance`.
     """
-    return Check(f"{one.name}, {one.start}", one.energy, 1.0 / np.sqrt(one.cycles), expected, "kT")
+    error = np.sqrt(2.0 / one.cycles + one.sensing)
+    return Check(f"{one.name}, {one.start}", one.energy, float(error), expected, "kT")
+
+
+def sensing_variance(recording: Recording, one: Transporter, span: float) -> float:
+    """Return the variance of the mean over `span` ns of the energy in the layer that is sensed less the bath's.
+
+    Poisson numbers of ions in a layer, which bath and layer exchange within L^2/(pi^2 D).
+    """
+    total = 0.0
+    for species in recording.species:
+        n = one.outward.get(species.name, 0) + one.inward.get(species.name, 0)
+        if not n:
+            continue
+        mixing = LENGTH**2 / (np.pi**2 * species.diffusion_coefficient)
+        for side in ("inside", "outside"):
+            in_bath = recording[f"ions_{side}.{species.name}"][-1]
+            in_layer = in_bath * SENSING_REACH / LENGTH
+            total += n**2 * (1.0 - SENSING_REACH / LENGTH) / in_layer * 2.0 * mixing / span
+    return float(total)
 
 
 def compare(found: list[Rest], sign: float = 1.0) -> list[Check]:
