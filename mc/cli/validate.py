@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -142,7 +141,10 @@ def command(
     if document is not None:
         from mc.validation.document import write_document
 
-        write_document(document, outcomes, laws, bound, shlex.join(["ionmc", *sys.argv[1:]]))
+        chosen_options = [*names, *(["--full"] if full else []), *(["--engine", engine] if engine else [])]
+        more = [f"--seed {seed}"] * (seed != 1) + [f"--replicas {replicas}"] * (replicas != 1)
+        made_by = " ".join(["ionmc validate", *chosen_options, *more, f"--document {document}"])
+        write_document(document, outcomes, laws, bound, made_by)
     _show(outcomes, laws, bound, circumstances, folder, as_json, replicas > 1, twins)
 
 
