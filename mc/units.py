@@ -6,7 +6,7 @@ The only module that knows the units library, pint, which it imports when the fi
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from mc.constants import ZERO_CELSIUS
@@ -82,7 +82,7 @@ def _registry() -> Any:
     return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
 
 
-@cache
+@lru_cache(maxsize=1000)
 def _parse_unit(unit: str) -> Any:
     """Return pint's unit for `unit`, or None where pint does not understand it."""
     text = _BARE_EXPONENT.sub(r"^\1", unit.translate(_SUPERSCRIPTS).strip())

@@ -116,10 +116,12 @@ def describe_synthetic_run(**changes) -> RunDescription:
         "cell_width": np.full(120, INSIDE_LENGTH / 60),
         "node_position": np.concatenate([edges - INSIDE_LENGTH, THICKNESS + edges]),
         "cell_y": np.zeros(0),
-        "channel_y": np.zeros(420),
-        "pump_y": np.zeros(20),
     }
-    return RunDescription(**(fields | changes))
+    fields |= changes
+    for key, members in (("channel_y", "channels"), ("pump_y", "pumps")):
+        if key not in changes:
+            fields[key] = np.zeros(sum(one.count for one in fields[members]))
+    return RunDescription(**fields)
 
 
 def made_up_membrane_potential(time: np.ndarray, generator: np.random.Generator) -> np.ndarray:

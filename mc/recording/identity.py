@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
+from mc.errors import RecordingError
 from mc.recording.recording import Recording
 
 NOT_OF_THE_RUN = {"command_line", "created", "recording_seconds", "versions", "wall_seconds"}
@@ -24,7 +25,10 @@ def differing(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> lis
             if name not in NOT_OF_THE_RUN
             and not _is_same(first.attributes.get(name), second.attributes.get(name))
         ]
-        lines += _differing_datasets(first.path, second.path)
+        try:
+            lines += _differing_datasets(first.path, second.path)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise RecordingError(f"{first.path} or {second.path} is damaged: {error}") from error
     return lines
 
 
@@ -68,13 +72,10 @@ def _first_differing_row(one: h5py.Dataset, other: h5py.Dataset) -> int | None:
     step = max(1, _BLOCK * n_rows // max(1, one.nbytes)) if n_rows else 1
     for start in range(0, n_rows, step):
         rows, others = one[start : start + step], other[start : start + step]
-        if one.dtype.kind == "O":
-            is_same: np.ndarray = np.array([a == b for a, b in zip(rows, others, strict=True)])
-        else:
-            as_bytes = (
-                np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1) for block in (rows, others)
-            )
-            is_same = np.asarray(np.equal(*as_bytes).all(axis=1))
+        as_bytes = (
+            np.ascontiguousarray(block).view(np.uint8).reshape(len(block), -1) for block in (rows, others)
+        )
+        is_same = np.asarray(np.equal(*as_bytes).all(axis=1))
         if not is_same.all():
             return start + int(np.argmin(is_same))
     return None

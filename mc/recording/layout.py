@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 FORMAT = "ionmc"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 COMPLETED = "completed"
 """The stop reason of a run that reached its last step; any other one is the reason of an early end."""
@@ -228,14 +228,37 @@ def series_blocks(description: RunDescription) -> dict[str, slice]:
     return blocks
 
 
-def _series_blocks(description: RunDescription) -> dict[str, list[Column]]:
-    species = [one.name for one in description.species]
-    channels = [one.name for one in description.channels]
-    states = [f"{one.name}.{state}" for one in description.channels for state in one.states]
-    passages = [f"{channel}.{ion}" for channel in channels for ion in species]
-    pumps = [one.name for one in description.pumps]
+def column_names(
+    species: Sequence[str],
+    states_of_channels: Mapping[str, Sequence[str]],
+    pumps: Sequence[str],
+    electrodes: Sequence[str],
+) -> list[str]:
+    """Return the names of the columns of /series/values of a run with these members, in order."""
+    blocks = _blocks_of(species, states_of_channels, pumps, electrodes)
+    return [column.name for columns in blocks.values() for column in columns]
 
-    def block(name: str, unit: str, members: list[str]) -> list[Column]:
+
+def _series_blocks(description: RunDescription) -> dict[str, list[Column]]:
+    return _blocks_of(
+        [one.name for one in description.species],
+        {one.name: one.states for one in description.channels},
+        [one.name for one in description.pumps],
+        description.electrodes,
+    )
+
+
+def _blocks_of(
+    species: Sequence[str],
+    states_of_channels: Mapping[str, Sequence[str]],
+    pumps: Sequence[str],
+    electrodes: Sequence[str],
+) -> dict[str, list[Column]]:
+    channels = list(states_of_channels)
+    states = [f"{name}.{state}" for name, members in states_of_channels.items() for state in members]
+    passages = [f"{channel}.{ion}" for channel in channels for ion in species]
+
+    def block(name: str, unit: str, members: Sequence[str]) -> list[Column]:
         return [Column(f"{name}.{member}", unit) for member in members]
 
     return {
@@ -256,7 +279,7 @@ def _series_blocks(description: RunDescription) -> dict[str, list[Column]]:
         "pump_cycles_backward": block("pump_cycles_backward", DIMENSIONLESS, pumps),
         "command_potential": [Column("command_potential", "mV")],
         "injected_charge": [Column("injected_charge", "e")],
-        "electrode": block("electrode", "mV", list(description.electrodes)),
+        "electrode": block("electrode", "mV", electrodes),
         "ledger_charge": [Column("ledger_charge", "e")],
     }
 

@@ -10,7 +10,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -76,7 +76,8 @@ class Recorder:
             self._disk = HeldFile(temporary, "w+b")
             try:
                 self._lock()
-                self._file = h5py.File(self._disk, "w")
+                # From this version on HDF5 keeps checksums of its own tables.
+                self._file = h5py.File(self._disk, "w", libver=("v110", "v110"))
                 self._create()
                 self._file.flush()
                 self._disk.commit()
@@ -113,7 +114,7 @@ class Recorder:
                         f"{path} has fewer rows of {name} than were written before: it is damaged"
                     )
                 recorder._file[name].resize(n_rows, axis=0)
-            recorder._file["metadata"].attrs["stop_reason"] = RUNNING
+            recorder._file["metadata"].attrs["stop_reason"] = _of_fixed_length(RUNNING)
         except (OSError, KeyError, RuntimeError) as error:
             recorder._abandon()
             raise RecordingError(f"{path} cannot be gone on with, it is damaged: {error}") from error
@@ -275,7 +276,7 @@ class Recorder:
                 self.flush()
                 attributes = self._file["metadata"].attrs
                 attributes["finished"] = stop_reason == COMPLETED
-                attributes["stop_reason"] = stop_reason
+                attributes["stop_reason"] = _of_fixed_length(stop_reason)
                 attributes["wall_seconds"] = float(wall_seconds)
                 attributes["recording_seconds"] = float(recording_seconds)
             finally:
@@ -329,13 +330,10 @@ class Recorder:
                     maxshape=(None, *(size or None for size in shape)),
                     dtype=dataset.dtype,
                     chunks=_chunk_shape(dataset, shape),
+                    fletcher32=True,
                 )
             elif dataset.dtype == TEXT:
-                created = group.create_dataset(
-                    name,
-                    data=np.array(constants[dataset.path], dtype=object),
-                    dtype=h5py.string_dtype(),
-                )
+                created = group.create_dataset(name, data=_of_fixed_length(constants[dataset.path]))
             else:
                 created = group.create_dataset(
                     name, data=np.asarray(constants[dataset.path], dtype=dataset.dtype)
@@ -345,10 +343,15 @@ class Recorder:
             _write_text(created, "meaning", dataset.meaning)
         columns = series_columns(description)
         series = self._file["/series/values"]
-        series.attrs["columns"] = json.dumps([column.name for column in columns])
-        series.attrs["units"] = json.dumps([column.unit for column in columns])
+        series.attrs["columns"] = _of_fixed_length(json.dumps([column.name for column in columns]))
+        series.attrs["units"] = _of_fixed_length(json.dumps([column.unit for column in columns]))
         self._describe_trajectory()
-        self._file["metadata"].attrs.update(self._metadata())
+        self._file["metadata"].attrs.update(
+            {
+                name: _of_fixed_length(value) if isinstance(value, str) else value
+                for name, value in self._metadata().items()
+            }
+        )
 
     def _describe_trajectory(self) -> None:
         """Say what H5MD 1.1 asks for: who wrote the file, and that the box has no periodic ends."""
@@ -474,6 +477,19 @@ def _plain(value: Any) -> Any:
 def _chunk_shape(dataset: Dataset, shape: tuple[int, ...]) -> tuple[int, ...]:
     row_bytes = max(1, np.dtype(dataset.dtype).itemsize * int(np.prod(shape)))
     return (max(1, CHUNK_BYTES // row_bytes), *(max(1, size) for size in shape))
+
+
+def _of_fixed_length(text: str | Iterable[str]) -> np.ndarray:
+    """Return texts as HDF5 is to store them: within what has a checksum.
+
+    Those of any length lie in a heap of their own that has none, in which the library may search for ever once it is
+    damaged.
+    """
+    texts = [text] if isinstance(text, str) else text
+    encoded = [one.encode() for one in texts]
+    longest = max(1, *map(len, encoded)) if encoded else 1
+    kind = h5py.string_dtype("utf-8", longest)
+    return np.array(encoded[0] if isinstance(text, str) else encoded, dtype=kind)
 
 
 def _write_text(dataset: h5py.Dataset, name: str, text: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,16 +21,34 @@ from mc.recording.layout import (
     EVENT_TABLES,
     FORMAT,
     FORMAT_VERSION,
+    GROWING_AXES,
     LAYOUT,
+    TEXT,
     ChannelDescription,
     PumpDescription,
     SpeciesDescription,
+    column_names,
 )
 
 if TYPE_CHECKING:
     from mc.scenario.schema import Scenario
 
 FILE_NAME = "run.h5"
+
+PATIENCE = (0.05, 0.2, 0.8)
+"""s of wall time to wait, one after the other, for a block to be whole that a run is just writing."""
+
+ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("title", "scenario", "scenario_file", "scenario_path", "command_line"), str),
+    **dict.fromkeys(("created", "engine", "stop_reason"), str),
+    **dict.fromkeys(("seed", "n_steps", "n_ions"), int),
+    **dict.fromkeys(("time_step", "clamped_potential", "temperature", "area", "inside_length"), float),
+    **dict.fromkeys(("outside_length", "thickness", "capacitance", "wall_seconds"), float),
+    "finished": bool,
+    "overrides": list,
+    "versions": dict,
+}
+"""Attributes of /metadata that every run has, and what they are."""
 
 
 class Profiles(NamedTuple):
@@ -99,6 +120,18 @@ class Recording:
             raise RecordingError(
                 f"{self.path} does not exist: give the folder that `ionmc run` wrote, or its {FILE_NAME}"
             )
+        for patience in PATIENCE:
+            try:
+                self._begin()
+                return
+            except RecordingError:
+                if not self._is_being_written():
+                    raise
+                time.sleep(patience)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Open the file and read what says what is in it."""
         try:
             self._file = _open(self.path)
         except OSError as error:
@@ -106,15 +139,23 @@ class Recording:
                 f"{self.path} is no readable HDF5 file, or was damaged while it was written: {error}"
             ) from error
         try:
-            self._check_format()
-            self.attributes = self._read_attributes()
-            self.columns: list[str] = json.loads(self._file["/series/values"].attrs["columns"])
-            self.units: dict[str, str] = dict(
-                zip(self.columns, json.loads(self._file["/series/values"].attrs["units"]), strict=True)
-            )
+            with self._calling_it_damaged():
+                self._check_format()
+                self.attributes = self._read_attributes()
+                series = self._file["/series/values"].attrs
+                self.columns: list[str] = json.loads(series["columns"])
+                self.units: dict[str, str] = dict(zip(self.columns, json.loads(series["units"]), strict=True))
+                self._check_layout()
         except BaseException:
             self._file.close()
             raise
+
+    def _is_being_written(self) -> bool:
+        """Return whether a run may just have been in the middle of a block."""
+        try:
+            return time.time() - self.path.stat().st_mtime < sum(PATIENCE)
+        except OSError:
+            return False
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the column `name` (records,); KeyError with the nearest names if there is none."""
@@ -185,7 +226,8 @@ class Recording:
         """Positions of the recorded ions."""
         group = "/particles/trajectory"
         step, time = self._read_together([f"{group}/position/{name}" for name in ("step", "time")])
-        both = self._dataset(f"{group}/position/value")[: len(time), :, :2]
+        with self._calling_it_damaged(f"{group}/position/value cannot be read: "):
+            both = self._dataset(f"{group}/position/value")[: len(time), :, :2]
         n_frames = len(both)
         return Positions(
             step[:n_frames],
@@ -419,7 +461,7 @@ class Recording:
 
     def _check_format(self) -> None:
         metadata = self._file.get("metadata")
-        if metadata is None or metadata.attrs.get("format") != FORMAT:
+        if metadata is None or metadata.attrs.get("format") not in (FORMAT, FORMAT.encode()):
             raise RecordingError(f"{self.path} is an HDF5 file, but no recording of ionmc")
         found = metadata.attrs.get("format_version")
         if found != FORMAT_VERSION:
@@ -431,12 +473,59 @@ class Recording:
         if missing:
             raise RecordingError(f"{self.path} is damaged: it lacks {', '.join(missing)}")
 
+    @contextmanager
+    def _calling_it_damaged(self, where: str = "") -> Iterator[None]:
+        """Turn whatever comes of reading a file that is not what it was into a RecordingError."""
+        try:
+            yield
+        except RecordingError:
+            raise
+        except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+            raise RecordingError(f"{self.path} is damaged: {where}{error}") from error
+        except (AttributeError, MemoryError) as error:
+            raise RecordingError(f"{self.path} is damaged: {where}{error}") from error
+
+    def _check_layout(self) -> None:
+        """Raise if a dataset is not of its type, if two do not agree in an axis, or if columns have other names."""
+        size, sizes = self.path.stat().st_size, dict[str, int]()
+        for dataset in LAYOUT:
+            found = self._file[dataset.path]
+            has_type = found.dtype.kind == "S" if dataset.dtype == TEXT else found.dtype == dataset.dtype
+            if found.ndim != len(dataset.axes) or not has_type:
+                raise ValueError(f"{dataset.path} has the shape {found.shape} of {found.dtype}")
+            # Nothing is compressed: what is larger than the file was not written by us, and might fill the memory.
+            if found.nbytes > 2 * size:
+                raise ValueError(f"{dataset.path} is said to hold {found.nbytes} bytes")
+            for axis, length in zip(dataset.axes, found.shape, strict=True):
+                if axis not in GROWING_AXES and sizes.setdefault(axis, length) != length:
+                    raise ValueError(f"{dataset.path} has {length} of {axis}, another one {sizes[axis]}")
+        counts = {axis: sum(one.count for one in types) for axis, types in self._types().items()}
+        if {axis: sizes[axis] for axis in counts} != counts:
+            raise ValueError(f"channels and pumps are not as many as their types say, {counts}")
+        electrodes = [name for name in self.columns if name.startswith("electrode.")]
+        expected = column_names(
+            self.species_names,
+            {one.name: one.states for one in self.channels},
+            [one.name for one in self.pumps],
+            [name.removeprefix("electrode.") for name in electrodes],
+        )
+        if self.columns != expected or sizes["column"] != len(expected):
+            raise ValueError("the columns of /series/values are not those of its species, channels and pumps")
+
+    def _types(self) -> dict[str, tuple[ChannelDescription, ...] | tuple[PumpDescription, ...]]:
+        return {"channel": self.channels, "pump": self.pumps}
+
     def _read_attributes(self) -> dict[str, Any]:
         found = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in self._file["metadata"].attrs.items()
         }
-        return found | {name: json.loads(found[name]) for name in ("overrides", "versions")}
+        found = {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+        found |= {name: json.loads(found[name]) for name in ("overrides", "versions")}
+        for name, kind in ATTRIBUTES.items():
+            if not isinstance(found[name], kind):
+                raise TypeError(f"the attribute {name} is {found[name]!r}")
+        return found
 
     def _dataset(self, path: str) -> h5py.Dataset:
         if not self._file:
@@ -444,11 +533,15 @@ class Recording:
         return self._file[path]
 
     def _read(self, path: str) -> np.ndarray:
-        dataset = self._dataset(path)
-        try:
-            return dataset[()]
-        except OSError as error:
-            raise RecordingError(f"{self.path} is damaged: {path} cannot be read ({error})") from error
+        with self._calling_it_damaged(f"{path} cannot be read: "):
+            for patience in PATIENCE:
+                try:
+                    return self._dataset(path)[()]
+                except OSError:
+                    if not self._is_being_written():
+                        raise
+                    time.sleep(patience)
+            return self._dataset(path)[()]
 
     def _read_text(self, path: str) -> list[str]:
         return [text.decode() for text in self._read(path)]

@@ -12,6 +12,9 @@ from mc.scenario.schema import Scenario
 MOST_IONS = 2**32 - 1
 """Ions that are followed carry 32-bit numbers."""
 
+MOST_COUNTED = 2**53
+"""Of ions that are counted, sums in floating point are exact up to there."""
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -39,8 +42,8 @@ class Composition:
 def compose(scenario: Scenario) -> Composition:
     """Count the ions of each species on each side and add impermeant anions until each side is neutral.
 
-    Raises ScenarioError for a side with more negative than positive charge, and where ions are followed for more than
-    can be numbered.
+    Raises ScenarioError for a side with more negative than positive charge, and for more ions than can be numbered or
+    counted.
     """
     geometry = scenario.geometry
     anion = scenario.impermeant_anion.name
@@ -57,10 +60,11 @@ def compose(scenario: Scenario) -> Composition:
         counts_inside.append(added_inside)
         counts_outside.append(added_outside)
     n_ions = sum(counts_inside) + sum(counts_outside)
-    if n_ions > MOST_IONS and scenario.simulation.engine == "brownian":
+    most = MOST_IONS if scenario.simulation.engine == "brownian" else MOST_COUNTED
+    if n_ions > most:
         raise ScenarioError(
             f"{scenario.locate('geometry', geometry.patch_keys[0])}: {n_ions:.2g} ions fill the box, more than fit "
-            f"into memory and can be numbered ({MOST_IONS:.2g}); reduce {', '.join(geometry.patch_keys)}, "
+            f"into memory and can be numbered ({most:.2g}); reduce {', '.join(geometry.patch_keys)}, "
             "inside_length, outside_length or the concentrations"
         )
     species = [scenario.species[name] for name in names]

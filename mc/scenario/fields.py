@@ -108,6 +108,12 @@ def _liquid_water(number: float, found: object) -> float:
     return number
 
 
+def printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line without control characters")
+    return text
+
+
 def _not_blank(name: str) -> str:
     if name != name.strip() or not name.isprintable():
         raise ValueError("a name must neither begin nor end with a space nor hold control characters")

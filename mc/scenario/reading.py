@@ -19,6 +19,24 @@ KeyPath = tuple[str | int, ...]
 _LARGEST_FILE = 1_000_000
 """Bytes; a scenario is a page of text, anything larger is another file."""
 
+_LONGEST_TEXT = 1000
+"""Characters of a key or of a value."""
+
+_DEEPEST = 16
+"""Tables and arrays within each other; a scenario has seven at most."""
+
+_MOST_VALUES = 100_000
+"""Of all tables and arrays together."""
+
+_LONGEST_OVERRIDE = 100_000
+"""Characters; it may hold the place of each of a thousand channels."""
+
+_LARGEST_NUMBER = 2**64
+"""Of whole numbers; Python does not even print those of more than 4300 digits."""
+
+_MOST_FAULTS = 50
+"""That are told at once."""
+
 
 def read_scenario(path: str | Path, overrides: Sequence[str] | Mapping[str, str] = ()) -> Scenario:
     """Read a scenario file, change it by overrides, and return it with every number in internal units.
@@ -36,31 +54,82 @@ def parse_scenario(text: str, path: Path, overrides: Sequence[str] | Mapping[str
         data = tomllib.loads(text)
         lines = _LineScanner(text).lines
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(_syntax_message(path, text, str(error))) from None
+        raise ScenarioError(_make_printable(_syntax_message(path, text, str(error)))) from None
     except RecursionError:
         raise ScenarioError(f"{path}: not a scenario: arrays or tables nested too deeply") from None
+    except ValueError:
+        raise ScenarioError(f"{path}: not a scenario: a number of more digits than any has") from None
     if isinstance(overrides, Mapping):
         overrides = [f"{key}={value}" for key, value in overrides.items()]
     origins = {key: f"{path}:{line}" for key, line in lines.items()}
     faults = []
     for override in overrides:
+        told = f"--set {_shorten(override)}"
         try:
             key = _apply_override(data, override)
         except ValueError as error:
-            faults.append(f"--set {override}: {error}")
+            faults.append(f"{told}: {error}")
         else:
             origins = {known: origin for known, origin in origins.items() if known[: len(key)] != key}
             for length in range(1, len(key)):
-                origins.setdefault(key[:length], f"--set {override}")
-            origins[key] = f"--set {override}"
+                origins.setdefault(key[:length], told)
+            origins[key] = told
+    _raise(faults + _find_oversized(data, origins, str(path)))
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        faults += _describe_faults(error, data, origins, str(path))
-    if faults:
-        raise ScenarioError("\n".join(faults))
+        _raise(_describe_faults(error, data, origins, str(path)))
     scenario._source = ScenarioSource(path, text, tuple(overrides), origins)
     return scenario
+
+
+def _raise(faults: Sequence[str]) -> None:
+    """Raise ScenarioError if there are faults, with the first of them if there are many."""
+    more = len(faults) - _MOST_FAULTS
+    if faults:
+        rest = [f"... and {more} more faults"] if more > 0 else []
+        raise ScenarioError("\n".join([*map(_make_printable, faults[:_MOST_FAULTS]), *rest]))
+
+
+def _make_printable(line: str) -> str:
+    """Return a line without what would break it, or command a terminal."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in line)
+
+
+def _find_oversized(data: dict[str, Any], origins: Mapping[KeyPath, str], fallback: str) -> list[str]:
+    """Return a fault for what no scenario has: long texts, deep nesting, a crowd of values."""
+    faults: list[str] = []
+    n_values = 0
+    waiting: list[tuple[KeyPath, Any]] = [((), data)]
+    while waiting:
+        path, value = waiting.pop()
+        is_table = isinstance(value, dict)
+        texts = list(value) if is_table else [value] if isinstance(value, str) else []
+        origin = origins.get(path[:1], fallback)
+        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            faults.append(f"{origin}: {_shorten(write_path(path))}: a whole number beyond all measure")
+        for text in texts:
+            if len(text) > _LONGEST_TEXT:
+                faults.append(
+                    f"{origin}: {_shorten(write_path(path))}: a text of {len(text)} characters, {_show(text)}; at "
+                    f"most {_LONGEST_TEXT} are allowed"
+                )
+        if is_table or isinstance(value, list):
+            n_values += len(value)
+            if n_values > _MOST_VALUES:
+                return [f"{fallback}: more than {_MOST_VALUES} values, so not a scenario"]
+            if len(path) >= _DEEPEST:
+                return [
+                    f"{origin}: {_shorten(write_path(path))}: nested too deeply; at most {_DEEPEST} levels"
+                ]
+            waiting += [
+                ((*path, key), member) for key, member in (value.items() if is_table else enumerate(value))
+            ]
+    return faults
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _read_text(path: Path) -> str:
@@ -225,6 +294,8 @@ _OVERRIDE_PART = re.compile(r'\s*("(?:[^"\\]|\\.)*"|\'[^\']*\'|[^."\'=]+?)\s*([.
 
 def _apply_override(data: dict[str, Any], override: str) -> KeyPath:
     """Set one key of `data`; return its path. Raises ValueError that says what is wrong with the override."""
+    if len(override) > _LONGEST_OVERRIDE:
+        raise ValueError(f"longer than {_LONGEST_OVERRIDE} characters")
     keys, text = _split_override(override)
     path: KeyPath = ()
     target: Any = data
@@ -265,7 +336,7 @@ def _read_override_value(text: str) -> Any:
     """Return a TOML value, or the text itself where it is none: 100 mM needs no quotes within quotes."""
     try:
         data = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
     return data["value"] if len(data) == 1 else text
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -41,6 +42,7 @@ from mc.scenario.fields import (
     is_internal,
     nearest_key_hint,
     positive,
+    printable,
     raise_faults,
     read_quantity,
 )
@@ -318,7 +320,7 @@ class Scenario(Model):
     `species` holds every ion that may appear: K, Na, Cl and Ca, those of the file, and the impermeant anion.
     """
 
-    title: Annotated[str, Field(strict=True, max_length=200)] = Field(
+    title: Annotated[str, Field(strict=True, max_length=200), AfterValidator(printable)] = Field(
         default="", description="One line that says what this is.", examples=["A neuron at rest"]
     )
     simulation: SimulationSettings = Field(description="What is run, for how long, in which steps.")
@@ -362,7 +364,9 @@ class Scenario(Model):
 
     def default_folder(self) -> Path:
         """Return where results go unless the user says otherwise: outputs/NAME OF THE FILE."""
-        return Path("outputs") / (self.source.path.stem if self.source else "run")
+        # A file called ...toml must not lead out of the folder.
+        name = self.source.path.stem.strip(". ") if self.source else ""
+        return Path("outputs") / (name or "run")
 
     @property
     def carriers(self) -> tuple[Pump | Transporter, ...]:

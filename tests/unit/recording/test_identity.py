@@ -37,8 +37,8 @@ def test_dates_and_wall_times_do_not_count(twins):
             "series/time: (100,) of float64, (99,) of float64",
         ),
         (
-            lambda file: file["metadata/species/name"].__setitem__(1, "Li"),
-            "metadata/species/name: from row 1 on",
+            lambda file: file["metadata/pumps/acceleration"].__setitem__(0, 2.0),
+            "metadata/pumps/acceleration: from row 0 on",
         ),
         (lambda file: file["metadata"].attrs.__setitem__("seed", 8), "attribute seed"),
         (lambda file: file.create_dataset("more", data=1.0), "more: only in"),

@@ -80,7 +80,7 @@ def test_a_run_that_breaks_off_says_why(tmp_path, error, reason):
     with pytest.raises(error), Recorder(tmp_path / "run.h5", describe_synthetic_run()):
         raise error
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file["metadata"].attrs["stop_reason"] == reason
+        assert file["metadata"].attrs["stop_reason"].decode() == reason
         assert not file["metadata"].attrs["finished"]
 
 

@@ -126,7 +126,7 @@ def test_a_foreign_hdf5_file_is_refused(tmp_path):
 def test_another_version_is_refused(copy):
     with h5py.File(copy, "r+") as file:
         file["metadata"].attrs["format_version"] = 99
-    with pytest.raises(RecordingError, match="version 99; this ionmc reads version 3"):
+    with pytest.raises(RecordingError, match="version 99; this ionmc reads version 4"):
         Recording(copy)
 
 
