@@ -33,6 +33,12 @@ _MOST_FAILURES = 10
 
 _PLAIN_WIDTH = 140
 
+_PRINTED = (
+    ("membrane_potential", "membrane potential mV", "GHK mV"),
+    ("noise", "noise of charge/C mV", "sqrt(kT/C) mV"),
+)
+"""Quantities that are printed, with the headings of what was measured and what theory says; all are in the table."""
+
 EXIT_STATUS_OF_FAILED_RUNS = 1
 
 
@@ -272,34 +278,34 @@ def _print_table(table: Any) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
-    shown = Table(
-        title=escape(table.title) or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
-    )
-    for one in table.parameters:
-        shown.add_column(escape(one.label), justify="right")
-    for heading in (
-        *("runs", "membrane potential mV", "GHK mV", "difference in standard errors", "probability"),
-        *("noise mV", "sqrt(kT/C) mV", "difference in standard errors"),
-    ):
-        shown.add_column(heading, justify="right")
-    potential, noise = table.of("membrane_potential"), table.of("noise")
-    for i, point in enumerate(potential["point"]):
+    if table.title:
+        console.print(table.title, style="bold", markup=False)
+    for quantity, heading, theory in _PRINTED:
+        rows = table.of(quantity)
+        if any(rows["runs"]):
+            console.print(_quantity_table(table, rows, heading, theory))
+    origins = dict.fromkeys(origin for origin in table["standard_error_from"] if origin)
+    if origins:
+        remark = f"standard errors are those {' or '.join(origins)}; seeds follow from the root {table.seed}"
+        console.print(remark, soft_wrap=True, markup=False)
+
+
+def _quantity_table(table: Any, rows: Any, heading: str, theory: str) -> Table:
+    shown = Table(box=box.SIMPLE_HEAD)
+    headings = (heading, theory, "difference", "in standard errors", "probability")
+    for name in (*(escape(one.label) for one in table.parameters), "runs", *headings):
+        shown.add_column(name, justify="right")
+    for i, point in enumerate(rows["point"]):
         shown.add_row(
             *(_show_value(one, point) for one in table.parameters),
-            str(potential["runs"][i]),
-            *(_show_mean(potential, i), _show(potential["theory"][i], ".2f")),
-            _show(potential["difference_in_standard_errors"][i], "+.1f"),
-            _show(potential["probability"][i], ".2g"),
-            *(_show_mean(noise, i), _show(noise["theory"][i], ".2f")),
-            _show(noise["difference_in_standard_errors"][i], "+.1f"),
+            str(rows["runs"][i]),
+            _show_mean(rows["mean"][i], rows["standard_error"][i], ".2f"),
+            _show(rows["theory"][i], ".2f"),
+            _show_mean(rows["difference"][i], rows["difference_standard_error"][i], "+.2f"),
+            _show(rows["difference_in_standard_errors"][i], "+.1f"),
+            _show(rows["probability"][i], ".2g"),
         )
-    console.print(shown)
-    kinds = sorted({kind for kind in potential["standard_error_from"] if kind})
-    if kinds:
-        remark = "standard errors are those " + ", or ".join(kinds)
-        if "within the run" in kinds:
-            remark += " where there is but one"
-        console.print(f"{remark}; seeds follow from the root {table.seed}", soft_wrap=True, markup=False)
+    return shown
 
 
 def _show_value(parameter: Any, point: int) -> str:
@@ -307,9 +313,8 @@ def _show_value(parameter: Any, point: int) -> str:
     return f"{number:g}" if parameter.is_number else escape(parameter.texts[point])
 
 
-def _show_mean(rows: Any, i: int) -> str:
-    mean, error = rows["mean"][i], rows["standard_error"][i]
-    return "-" if mean != mean else f"{mean:.2f} ± {_show(error, '.2f')}"
+def _show_mean(mean: float, error: float, layout: str) -> str:
+    return "-" if mean != mean else f"{mean:{layout}} ± {_show(error, '.2f')}"
 
 
 def _show(number: float, layout: str) -> str:

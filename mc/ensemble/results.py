@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mc.analysis.statistics import standard_score
 from mc.ensemble.plan import DONE_NAME, Replica, SweepPlan, folder_of
 from mc.recording.sweep_table import Failure, Parameter, SweepTable, make_columns
 from mc.units import express, split_quantity
@@ -33,6 +32,12 @@ class Measured(NamedTuple):
 def measure(summary: Mapping[str, Any]) -> dict[str, Measured]:
     """Return what the summary of a run says of the quantities of the table, reversal potentials of permeant ions."""
     found = {"membrane_potential": _potential(summary), "noise": _noise(summary)}
+    if summary["engine"] == "continuum":
+        # The mean equations have neither noise nor chance: what is left of both in a run is how it came to rest.
+        found["membrane_potential"] = found["membrane_potential"]._replace(
+            standard_error=0.0, difference_standard_error=0.0
+        )
+        found["noise"] = Measured("mV", math.nan)
     for name, potential in summary["reversal_potential_mV"].items():
         if potential is not None and summary["permeability_nm3_per_ns"][name] > 0.0:
             found[f"reversal_potential.{name}"] = Measured("mV", potential)
@@ -153,7 +158,8 @@ def _row(point: int, name: str, unit: str, runs: Sequence[_Run]) -> dict[str, An
     difference = _mean(
         [one.difference for one in compared], [one.difference_standard_error for one in compared]
     )
-    score = float(standard_score(difference.mean, 0.0, difference.standard_error))
+    error = difference.standard_error
+    score = difference.mean / error if error > 0.0 else math.nan
     return {
         "point": point,
         "quantity": name,

@@ -16,6 +16,7 @@ POTENTIALS = [-70.5, -69.0, -71.5]
 def summary(potential=-70.0, **changes):
     """What summary.json holds of a run, as far as the table asks for it."""
     content = {
+        "engine": "lattice",
         "free": True,
         "long_enough": True,
         "settled": True,
@@ -115,6 +116,17 @@ def test_under_a_protocol_there_is_no_verdict():
     assert found["membrane_potential"].value == -70.0
     assert math.isnan(found["membrane_potential"].difference)
     assert math.isnan(found["noise"].value)
+
+
+def test_the_continuum_has_no_noise_and_leaves_nothing_to_chance(write):
+    folder, plan = write({(0, i): summary(engine="continuum") for i in range(2)})
+    table = make_table(folder, plan, "", paired=False)
+    rows = table.of("membrane_potential")
+    assert rows["difference"][0] == pytest.approx(0.2)
+    assert rows["standard_error"][0] == 0.0
+    assert math.isnan(rows["difference_in_standard_errors"][0])
+    assert math.isnan(rows["probability"][0])
+    assert table.of("noise")["runs"].tolist() == [0, 0]
 
 
 def test_reversal_potentials_are_those_of_permeant_ions_and_pumps_have_a_current():
