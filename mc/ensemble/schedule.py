@@ -124,7 +124,7 @@ def _read_scheduler_file(path: Path) -> str:
 
 def _reach(address: str) -> None:
     """Raise SweepError unless somebody answers: Dask itself would try for long before it says so less clearly."""
-    match = re.fullmatch(r"(?:(?P<protocol>\w+)://)?\[?(?P<host>.+?)\]?:(?P<port>\d+)", address)
+    match = re.fullmatch(r"(?:(?P<protocol>\w+)://)?\[?(?P<host>[^/]+?)\]?:(?P<port>\d+)", address)
     if match is None:
         raise SweepError(f'"{address}" is no address of a scheduler; write it as tcp://HOST:PORT')
     if match["protocol"] not in (None, "tcp", "tls"):
