@@ -91,11 +91,17 @@ class Progress:
     """To be simulated, ns."""
     wall_seconds: float
     """Since the first step."""
-    ion_steps_per_second: float
+    n_ions_followed: int
+    """One by one; none where ions are counted."""
     membrane_potential: float
     """mV, as last recorded."""
     first_step: int = 0
     """Of a branch, where it began."""
+
+    @property
+    def steps_per_second(self) -> float:
+        """Of wall time."""
+        return (self.step - self.first_step) / self.wall_seconds if self.wall_seconds else 0.0
 
     @property
     def seconds_left(self) -> float:
@@ -583,7 +589,6 @@ class _Run:
             return
         self.reported = now
         elapsed = self._elapsed()
-        made = observation.step - self.plan.first_step
         self.on_progress(
             Progress(
                 step=observation.step,
@@ -591,7 +596,7 @@ class _Run:
                 time=observation.step * self.engine.time_step,
                 duration=self.n_steps * self.engine.time_step,
                 wall_seconds=elapsed,
-                ion_steps_per_second=made * self.engine.n_ions / elapsed if elapsed else 0.0,
+                n_ions_followed=self.engine.n_ions if self.engine.species_of_slots.size else 0,
                 membrane_potential=observation.membrane_potential,
                 first_step=self.plan.first_step,
             )

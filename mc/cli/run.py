@@ -224,8 +224,9 @@ def _plain_progress(console: Console) -> Callable[[Any], None]:
 def _describe(progress: Any) -> str:
     """Return simulated time, pace and time left on one line."""
     left = f"{progress.seconds_left:.0f} s left" if progress.step else "starting"
+    pace, ions = progress.steps_per_second, progress.n_ions_followed
     return (
         f"{show_time(progress.time)} of {show_time(progress.duration)}   "
-        f"{progress.ion_steps_per_second / 1e6:.0f} million ion-steps/s   "
+        f"{f'{pace * ions / 1e6:.0f} million ion-steps/s' if ions else f'{pace:.0f} steps/s'}   "
         f"Vm {progress.membrane_potential:+.1f} mV   {left}"
     )

@@ -429,7 +429,9 @@ def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError
     In two dimensions it is the share of the mouths where they are most crowded.
     """
     areas = [
-        max(channel.permeability.values()) * scenario.membrane.thickness / channel.pore.diffusion_coefficient
+        max(channel.largest_permeability.values())
+        * scenario.membrane.thickness
+        / channel.pore.diffusion_coefficient
         for channel in scenario.channels
     ]
     share = at_most_crowded_place(scenario, areas)

@@ -621,6 +621,14 @@ class Channel(Protein):
             ),
         )
 
+    @property
+    def largest_permeability(self) -> dict[str, float]:
+        """The permeability for each species in nm3/ns in the state that lets most of it through."""
+        return {
+            name: max(passes.get(name, 0.0) for passes in self.level_permeabilities)
+            for name in self.permeability
+        }
+
     def mean_permeability(
         self, potential: float = 0.0, ligands: Ligands = MappingProxyType({})
     ) -> dict[str, float]:

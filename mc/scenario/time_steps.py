@@ -112,7 +112,7 @@ def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
             / -math.expm1(-drop)
             * sum(
                 _most_in_a_column(scenario, channel)
-                * channel.permeability.get(name, 0.0)
+                * channel.largest_permeability.get(name, 0.0)
                 / (geometry.area / math.prod(resolve_transverse_cells(scenario)))
                 for channel in scenario.channels
             )
@@ -125,7 +125,9 @@ def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
         concentration = max(side.get(name, 0.0) for side in (scenario.inside, scenario.outside))
         conductance += (
             scenario.species[name].valence ** 2
-            * sum(channel.count * channel.permeability.get(name, 0.0) for channel in scenario.channels)
+            * sum(
+                channel.count * channel.largest_permeability.get(name, 0.0) for channel in scenario.channels
+            )
             * concentration
             * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
             / thermal
@@ -166,7 +168,7 @@ def entry_velocities(scenario: Scenario) -> dict[str, float]:
         captures = []
         for channel in scenario.channels:
             drift = drop * channel.pore.mouth_depth / thickness
-            in_zero_field = channel.permeability.get(name, 0.0) * thickness / channel.pore.mouth_depth
+            in_zero_field = channel.largest_permeability.get(name, 0.0) * thickness / channel.pore.mouth_depth
             captures.append(in_zero_field * drift / -math.expm1(-drift))
         velocity = at_most_crowded_place(scenario, captures)
         if velocity > 0:

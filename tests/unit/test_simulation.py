@@ -182,7 +182,8 @@ def test_progress_is_reported_at_the_end(tmp_path):
         50.0,
         50.0,
     )
-    assert reports[-1].ion_steps_per_second > 0.0
+    assert reports[-1].steps_per_second > 0.0
+    assert reports[-1].n_ions_followed > 0
     assert reports[-1].seconds_left == 0.0
 
 

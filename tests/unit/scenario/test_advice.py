@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from mc import theory
@@ -214,6 +215,21 @@ def test_a_membrane_held_throughout_need_not_charge(read):
 
     assert not warns('[{potential="-80 mV"}]')
     assert warns('[{potential="-80 mV", stop="1 ns"}]')
+
+
+@pytest.mark.parametrize("engine", ["brownian", "lattice"])
+def test_a_state_that_conducts_better_than_the_others_shortens_the_step(read, engine):
+    gate = '{states=["shut", "open"], open=["open"], rates={"shut->open"="1 /ms", "open->shut"="1 /ms"}}'
+
+    def longest(*settings):
+        scenario = read(
+            f"simulation.engine={engine}", "channels.0.count=3000", f"channels.0.gating={gate}", *settings
+        )
+        return np.array([limit.safe for limit in find_time_step_limits(scenario)])
+
+    ratios = longest("channels.0.substates={open={K=4.0}}") / longest()
+    assert ratios.max() == 1.0
+    assert ratios.min() < 0.3
 
 
 def test_memory_beyond_the_machine_is_refused(read, monkeypatch):
