@@ -12,6 +12,7 @@ _COMMANDS = {
     "rerun": ("mc.cli.rerun", "Repeat a recorded run and say whether the result is identical."),
     "branch": ("mc.cli.branch", "Go on from a moment of a run with another seed or other numbers."),
     "check": ("mc.cli.check", "Say what a scenario implies, without running it."),
+    "compare": ("mc.cli.compare", "Run a scenario on several engines and say where they differ."),
     "sweep": ("mc.cli.sweep", "Run a scenario at many points, several times each, and compare with theory."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "report": ("mc.cli.report", "Write a page about a recorded run, with its ions in motion."),

@@ -8,14 +8,8 @@ from typing import Any
 import click
 
 
-def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the arguments `scenario_file` and `overrides`, an engine chosen by its option among them."""
-
-    @functools.wraps(command)
-    def choose_engine(overrides: tuple[str, ...], engine: str | None, **others: Any) -> Any:
-        chosen = () if engine is None else (f"simulation.engine={engine}",)
-        return command(overrides=(*overrides, *chosen), **others)
-
+def scenario_and_overrides(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the arguments `scenario_file` and `overrides`."""
     argument = click.argument("scenario_file", metavar="SCENARIO", type=click.Path(path_type=Path))
     option = click.option(
         "--set",
@@ -24,13 +18,24 @@ def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help='Override a key of the scenario, for example --set inside.K="100 mM".',
     )
+    return argument(option(command))
+
+
+def scenario_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the arguments `scenario_file` and `overrides`, an engine chosen by its option among them."""
+
+    @functools.wraps(command)
+    def choose_engine(overrides: tuple[str, ...], engine: str | None, **others: Any) -> Any:
+        chosen = () if engine is None else (f"simulation.engine={engine}",)
+        return command(overrides=(*overrides, *chosen), **others)
+
     engines = click.option(
         "--engine",
         type=click.Choice(["brownian", "lattice", "continuum"]),
         help="Follow every single ion, count the ions in voxels, or solve the mean equations; by default as the "
         "scenario says.",
     )
-    return argument(option(engines(choose_engine)))
+    return scenario_and_overrides(engines(choose_engine))
 
 
 class Quantity(click.ParamType):
