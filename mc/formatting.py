@@ -1,6 +1,8 @@
 """Numbers as people read them."""
 
+import html
 import math
+from collections.abc import Iterable
 
 
 def show_time(nanoseconds: float) -> str:
@@ -27,3 +29,13 @@ def show_bytes(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number / 1e3:.3g} kB"
+
+
+def html_table(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Return names and values as a table for notebooks, all text escaped."""
+    lines = "".join(
+        f'<tr><th style="text-align: left">{html.escape(name)}</th>'
+        f'<td style="text-align: left">{html.escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    return f"<table><caption><strong>{html.escape(title)}</strong></caption>{lines}</table>"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from mc.analysis.distribution import MeanProfile, bin_depth, first_and_last_profile, kymographs
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, thermal_potential
 from mc.figures import style
 from mc.recording.recording import Recording
 
@@ -110,7 +110,8 @@ def plot_double_layers(
 ) -> Axes:
     """Draw the concentrations within `near` nm of the membrane relative to those of the same side's bulk.
 
-    The bands are the counting error of one standard deviation. A species that is too dilute on one side for
+    The bands are the counting error of one standard deviation, dashed lines what Boltzmann's factor of the recorded
+    potential makes of the bulk (Gouy 1910, Chapman 1913). A species that is too dilute on one side for
     `LARGEST_NOISE` is left out there.
     """
     ax = style.own_axes(ax)
@@ -128,6 +129,7 @@ def plot_double_layers(
             alpha=0.15,
             linewidth=0,
         )
+        ax.plot(layer.x, layer.boltzmann, color=colour, linestyle="--", linewidth=1.0)
     ax.set_xlim(-near, recording.thickness + near)
     ax.set_xlabel("x (nm)")
     ax.set_ylabel("concentration / bulk of its side")
@@ -145,11 +147,17 @@ class _DoubleLayer(NamedTuple):
     """(bins,) concentration relative to the bulk."""
     noise: float
     """Counting error of `relative`."""
+    boltzmann: np.ndarray
+    """(bins,) what the recorded potential makes of the bulk in equilibrium."""
 
 
 def _double_layers(recording: Recording, profile: MeanProfile, near: float) -> list[_DoubleLayer]:
     """Return what is known to `LARGEST_NOISE` within `near` nm of the membrane."""
     n_records = _records_of(recording, profile)
+    potential = np.interp(
+        recording.profiles.position, recording.profiles.node_position, profile.potential
+    ) / thermal_potential(recording.temperature)
+    factors = np.exp(-recording.valence[:, None] * potential)
     layers = []
     for i, species in enumerate(recording.species):
         for side in _sides(recording):
@@ -162,7 +170,13 @@ def _double_layers(recording: Recording, profile: MeanProfile, near: float) -> l
             if n_ions < LARGEST_NOISE**-2:
                 continue
             shown = depth < near
-            layers.append(_DoubleLayer(species.name, x[shown], concentration[shown] / bulk, n_ions**-0.5))
+            _, _, boltzmann = _binned(recording, factors[i], side)
+            boltzmann /= boltzmann[depth > depth.max() / 2].mean()
+            layers.append(
+                _DoubleLayer(
+                    species.name, x[shown], concentration[shown] / bulk, n_ions**-0.5, boltzmann[shown]
+                )
+            )
     return layers
 
 
@@ -206,7 +220,7 @@ def figure_of_concentrations(recording: Recording) -> Figure:
     left = None
     for column, profile in enumerate(close_ups):
         ax = plot_double_layers(recording, profile, figure.add_subplot(grid[1, column], sharey=left))
-        ax.set_title(f"double layers, {_span(profile, axis)}", fontsize=10)
+        ax.set_title(f"double layers, {_span(profile, axis)}; dashed: Boltzmann", fontsize=10)
         if left is not None:
             ax.set_ylabel("")
         left = left or ax

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import rc_context, rc_params_from_file
+from matplotlib import rc_context, rc_params_from_file, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -87,8 +89,14 @@ def use_style_file(path: str | os.PathLike[str] | None) -> Iterator[None]:
         return
     try:
         settings = rc_params_from_file(path, fail_on_error=True, use_default_template=False)
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError, KeyError) as error:
         raise RecordingError(f"{path} is no style sheet of matplotlib: {error}") from error
+    # matplotlib only logs a key that it does not know.
+    keys = (line.split("#")[0].split(":")[0].strip() for line in lines)
+    unknown = [key for key in keys if key and key not in rcParams]
+    if unknown:
+        raise RecordingError(f"{path} is no style sheet of matplotlib: it has no key {', '.join(unknown)}")
     with rc_context(settings):
         yield
 
@@ -122,9 +130,18 @@ def ion_label(name: str, valence: int) -> str:
     return unicode_ion(plain(name), valence)
 
 
+class NotebookFigure(Figure):
+    """A figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of `width` x `height` inches that can be saved without a display."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

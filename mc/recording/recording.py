@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import fcntl
+import importlib
 import json
 import os
+import struct
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +21,7 @@ import h5py
 import numpy as np
 
 from mc.errors import RecordingError
+from mc.formatting import html_table, show_time
 from mc.recording.layout import (
     EVENT_TABLES,
     FORMAT,
@@ -178,6 +183,27 @@ class Recording:
             f"<Recording {self.title!r}: {self.n_ions} ions ({species}), {len(self.time)} records to {last}, "
             f"{len(self.columns)} columns, seed {self.seed}, {end}; {self.path}>"
         )
+
+    def _repr_html_(self) -> str:
+        last = f"{len(self.time)} to {show_time(float(self.time[-1]))}" if len(self.time) else "none yet"
+        rows = [
+            ("engine", f"{self.engine}, seed {self.seed}"),
+            ("ions", f"{self.n_ions:,} ({', '.join(self.species_names)})"),
+            ("records", f"{last}; {'finished' if self.finished else self.stop_reason}"),
+            ("channels", ", ".join(f"{one.count:,} {one.name}" for one in self.channels) or "none"),
+            ("pumps", ", ".join(f"{one.count:,} {one.name}" for one in self.pumps) or "none"),
+            ("columns", f"{len(self.columns)}, such as {', '.join(self.columns[:3])}"),
+            ("file", str(self.path)),
+        ]
+        if len(self.time):
+            rows.insert(3, ("membrane potential", f"{self['membrane_potential'][-1]:.1f} mV at the end"))
+        return html_table(self.title or "A run", rows)
+
+    @property
+    def plot(self) -> Any:
+        """Figures of this run, such as `recording.plot.potential()`; see `mc.figures.plots.Plots`."""
+        # By its name, and only when asked: what draws stands above what reads, which works without it.
+        return importlib.import_module("mc.figures.plots").Plots(self)
 
     def __enter__(self) -> Self:
         return self
@@ -560,6 +586,26 @@ class Recording:
     def _by_species(self, row: np.ndarray, kind: type) -> dict[str, Any]:
         """Return the members of `row` (species,) that are not zero, by name."""
         return {name: kind(value) for name, value in zip(self.species_names, row, strict=True) if value}
+
+
+def is_being_written(run: str | os.PathLike[str]) -> bool:
+    """Return whether a program holds the file of `run`, a folder or its run.h5, for writing.
+
+    The question takes no lock of its own. Raises RecordingError if there is no file.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / FILE_NAME
+    # struct flock for the whole file; its type is the first field of Linux and the fourth of macOS.
+    layout, place_of_type = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi4x", 0)
+    fields = [0, 0, 0, 0, 0]
+    fields[place_of_type] = fcntl.F_RDLCK
+    try:
+        with path.open("rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(layout, *fields))
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror}; give the folder of a run") from error
+    return struct.unpack(layout, answer)[place_of_type] != fcntl.F_UNLCK
 
 
 def _open(path: Path) -> h5py.File:

@@ -26,6 +26,7 @@ from mc.constants import (
     ZERO_CELSIUS,
     thermal_potential,
 )
+from mc.formatting import html_table, show_time
 from mc.scenario.fields import (
     NOT_GIVEN,
     Area,
@@ -602,6 +603,22 @@ class Scenario(Model):
                 faults.append(Fault(("protocol", "blocks", i, "protein"), message))
         raise_faults(faults)
         return self
+
+    def _repr_html_(self) -> str:
+        geometry, simulation = self.geometry, self.simulation
+        sides = [
+            (side, ", ".join(f"{name} {amount:.4g} mM" for name, amount in solution.items()) or "no ions")
+            for side, solution in (("inside", self.inside), ("outside", self.outside))
+        ]
+        proteins = [f"{one.count:,} {one.name}" for one in (*self.channels, *self.carriers)]
+        rows = [
+            ("engine", f"{simulation.engine}, {show_time(simulation.duration)}"),
+            ("patch", f"{geometry.area / 1e6:.4g} µm², {self.membrane.thickness:g} nm thick"),
+            ("baths", f"{geometry.inside_length:g} nm inside, {geometry.outside_length:g} nm outside"),
+            *sides,
+            ("proteins", ", ".join(proteins) or "none"),
+        ]
+        return html_table(self.title or "A scenario", rows)
 
     def to_json(self) -> str:
         """Return the scenario in internal units as JSON, for `from_json`; the source is left out."""

@@ -165,7 +165,7 @@ def test_the_close_up_shows_the_double_layers(recording):
     assert ax.get_xlim() == (-5, 9)
     by_colour = {}
     for one in ax.lines:
-        if len(one.get_xdata()) > 2:
+        if len(one.get_xdata()) > 2 and one.get_linestyle() == "-":
             by_colour.setdefault(to_hex(one.get_color()).upper(), []).append(one)
     potassium_inside = by_colour[style.BLUE][0].get_ydata()
     sodium_outside = by_colour[style.ORANGE][-1].get_ydata()
@@ -173,6 +173,35 @@ def test_the_close_up_shows_the_double_layers(recording):
     assert potassium_inside[-1] < 0.99
     assert sodium_outside[0] > 1.01
     assert style.PURPLE not in by_colour or len(by_colour[style.PURPLE]) == 1
+
+
+def test_boltzmann_stands_beside_the_double_layers(tmp_path):
+    description = describe_synthetic_run()
+    x = description.cell_position
+    bulk = np.where(x < 0, 140.0, 100.0)
+
+    def bend_at(x):
+        return np.where(x <= 0, -4.0 * np.exp(x / 0.8), 4.0 * np.exp(-(x - 4.0) / 0.8))
+
+    concentration = np.array([bulk * np.exp(-z * bend_at(x) / 26.7268) for z in (1, 1, -1, 2, -1)])
+    nodes = description.node_position
+    at_nodes = np.where(nodes <= 0, -60.0, 0.0) + bend_at(nodes)
+    with Recorder(tmp_path / "run.h5", description) as recorder:
+        for i in range(50):
+            recorder.record_series(i, 10.0 * i, np.full(len(recorder.columns), 10.0))
+        recorder.record_profile(490.0, concentration, at_nodes)
+    with Recording(tmp_path) as recording:
+        last = distributions.first_and_last_profile(recording)[1]
+        ax = distributions.plot_double_layers(recording, last)
+    dashed = [one for one in ax.lines if one.get_linestyle() == "--"]
+    solid = [one for one in ax.lines if one.get_linestyle() == "-" and one.get_marker() == "."]
+    assert len(dashed) == len(solid) == 10
+    # Between nodes 0.42 nm apart the potential is taken to be straight: h^2 phi''/8 = 0.14 mV at the membrane, 0.5 %
+    # for an ion of charge 1 and twice that for Ca.
+    for prediction, measured in zip(dashed, solid, strict=True):
+        np.testing.assert_allclose(prediction.get_ydata(), measured.get_ydata(), atol=0.011)
+    # It would not fit ions of another charge.
+    assert np.abs(dashed[0].get_ydata() - solid[4].get_ydata()).max() > 0.1
 
 
 def test_a_close_up_without_a_curve_is_left_out(recording, monkeypatch):
@@ -186,7 +215,8 @@ def test_a_close_up_without_a_curve_is_left_out(recording, monkeypatch):
     )
     whole, close_up = distributions.figure_of_concentrations(recording).axes
     assert whole.get_title().startswith("whole box")
-    assert close_up.get_title() == f"double layers, {last.start / 1000:.3g} to {last.end / 1000:.3g} µs"
+    span = f"{last.start / 1000:.3g} to {last.end / 1000:.3g} µs"
+    assert close_up.get_title() == f"double layers, {span}; dashed: Boltzmann"
     assert close_up.get_ylabel() == "concentration / bulk of its side"
     monkeypatch.setattr(distributions, "_double_layers", lambda *_: [])
     assert len(distributions.figure_of_concentrations(recording).axes) == 1
