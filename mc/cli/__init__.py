@@ -15,6 +15,7 @@ _COMMANDS = {
     "compare": ("mc.cli.compare", "Run a scenario on several engines and say where they differ."),
     "sweep": ("mc.cli.sweep", "Run a scenario at many points, several times each, and compare with theory."),
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
+    "watch": ("mc.cli.watch", "Watch a run while it is going on."),
     "report": ("mc.cli.report", "Write a page about a recorded run, with its ions in motion."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
     "proteins": ("mc.cli.proteins", "List the library of proteins, or print one of them."),

@@ -67,5 +67,14 @@ def write_scenario(folder, engine):
 
 def start(*arguments, **process):
     """Start a command of the program on one thread; what it prints on stderr can be read."""
-    command = [sys.executable, "-m", "mc", *map(str, arguments), "--threads", "1", "--no-figures"]
+    command = [
+        sys.executable,
+        "-m",
+        "mc",
+        *map(str, arguments),
+        "--threads",
+        "1",
+        "--no-figures",
+        "--no-report",
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **process)

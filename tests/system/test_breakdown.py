@@ -38,7 +38,7 @@ def test_the_run_stops_and_says_when_what_and_why(tmp_path, monkeypatch, engine)
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         break_down(patch, engine, membrane_potential=float("nan"))
-        command = ["run", str(path), "--output", str(folder), "--threads", "1", "--no-figures"]
+        command = ["run", str(path), "--output", str(folder), "--threads", "1", "--no-figures", "--no-report"]
         result = CliRunner().invoke(cli, command)
     assert result.exit_code == 1
     [line] = [line for line in result.stderr.splitlines() if "error" in line]

@@ -134,7 +134,16 @@ def test_another_seed_goes_another_way_from_there_on(straight, other_seed):
 
 def test_changed_numbers_act_from_there_on_and_are_told(straight, tmp_path):
     result = run_command(
-        *("branch", straight, "--at", "12 us", "--output", tmp_path / "branch", "--no-figures"),
+        *(
+            "branch",
+            straight,
+            "--at",
+            "12 us",
+            "--output",
+            tmp_path / "branch",
+            "--no-figures",
+            "--no-report",
+        ),
         *("--set", "simulation.duration=25 us", "--set", "channels.K leak.permeability.K=0.001 nm^3/ns"),
         *("--set", 'protocol.current=[{ start = "13 us", current = "2 pA" }]'),
     )

@@ -44,7 +44,16 @@ def test_the_estimate_is_what_a_run_writes(tmp_path, engine):
 def test_a_run_that_does_not_fit_is_refused_before_it_starts_and_can_be_forced(tmp_path, monkeypatch):
     path = write_scenario(tmp_path, "lattice")
     monkeypatch.setattr(limits, "free_disk", lambda folder: 1e5)
-    command = ["run", str(path), "--output", str(tmp_path / "run"), "--threads", "1", "--no-figures"]
+    command = [
+        "run",
+        str(path),
+        "--output",
+        str(tmp_path / "run"),
+        "--threads",
+        "1",
+        "--no-figures",
+        "--no-report",
+    ]
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 2
     assert "are needed in" in result.stderr
