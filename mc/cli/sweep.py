@@ -143,9 +143,10 @@ def command(
         _print_table(table)
     paths = [folder / "sweep.h5", folder / "sweep.csv"]
     if with_figures and len(table):
-        from mc.figures.sweeps import make_sweep_figures
+        from mc.figures.sweeps import can_be_drawn, make_sweep_figures
 
-        paths += make_sweep_figures(table, folder / "figures")
+        if can_be_drawn(table):
+            paths += make_sweep_figures(table, folder / "figures")
     if not as_json:
         for path in paths:
             click.echo(path)

@@ -83,18 +83,16 @@ def folder_of(run: Replica) -> str:
     return f"point-{run.point:04d}/replica-{run.replica:03d}"
 
 
-def make_plan(
-    scenario: Scenario, sweep: Sweep, seed: int | None = None, *, seed_of_before: int | None = None
-) -> SweepPlan:
+def make_plan(scenario: Scenario, sweep: Sweep, seed: int | None = None) -> SweepPlan:
     """Return the plan of a sweep of a scenario that was read from a file.
 
-    The root seed is `seed`, or else the scenario's, or that of the same sweep before, or a drawn one. Raises
-    ScenarioError, with the point named, if the scenario of any point cannot be read.
+    The root seed is `seed`, or else the scenario's, or a drawn one. Raises ScenarioError, with the point named, if
+    the scenario of any point cannot be read.
     """
     source = scenario.source
     if source is None:
         raise ScenarioError("a sweep needs a scenario that was read from a file, with mc.read_scenario")
-    chosen = (seed, scenario.simulation.seed, seed_of_before)
+    chosen = (seed, scenario.simulation.seed)
     plan = SweepPlan(
         scenario_path=str(source.path),
         scenario_text=source.text,

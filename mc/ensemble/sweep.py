@@ -138,9 +138,10 @@ def sweep(
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(Path(scenario))
     settings = choose_sweep(scenario, vary, paired, replicas)
+    plan = make_plan(scenario, settings, seed)
     folder = Path(os.path.abspath(folder or default_folder(scenario)))
     with _held(folder):
-        plan = _settle_plan(folder, scenario, settings, seed)
+        plan = _settle_plan(folder, plan, is_seed_drawn=seed is None and scenario.simulation.seed is None)
         done = [run for run in sorted(plan.runs) if (folder / folder_of(run) / DONE_NAME).exists()]
         finished = set(done)
         missing = [run for run in plan.runs if run not in finished]
@@ -208,18 +209,19 @@ def _reason(error: ValueError) -> str:
     return "; ".join(one["msg"].removeprefix("Value error, ") for one in errors())
 
 
-def _settle_plan(folder: Path, scenario: Scenario, settings: Sweep, seed: int | None) -> SweepPlan:
+def _settle_plan(folder: Path, plan: SweepPlan, is_seed_drawn: bool) -> SweepPlan:
     """Return the plan, that of the folder where it holds the same sweep. Raises SweepError if it is another one."""
-    there = read_plan(folder) if (folder / PLAN_NAME).exists() else None
-    plan = make_plan(scenario, settings, seed, seed_of_before=None if there is None else there.seed)
-    if there is not None:
+    if (folder / PLAN_NAME).exists():
+        there = read_plan(folder)
+        if is_seed_drawn:
+            plan = replace(plan, seed=there.seed)
         differences = find_differences(there, plan)
         if differences:
             raise SweepError(
                 f"{folder} holds another sweep: {'; '.join(differences)}. Give another --output folder"
             )
         # Its text may differ in remarks; the fingerprint of the runs that are there is that of the old one.
-        plan = replace(there, replicas=settings.replicas)
+        plan = replace(there, replicas=plan.replicas)
     write_plan(folder, plan)
     return plan
 

@@ -53,7 +53,7 @@ def make_sweep_figures(
     if file_format not in FORMATS:
         raise ValueError(f"figures are written as {', '.join(FORMATS)}, not as {file_format!r}")
     n_axes = number_of_axes(table)
-    if n_axes not in (1, 2):
+    if not can_be_drawn(table):
         raise RecordingError(
             f"a sweep of {n_axes or 'no'} keys is not drawn, only one of one or two; its table is in sweep.csv"
         )
@@ -76,6 +76,11 @@ def make_sweep_figures(
 def number_of_axes(table: SweepTable) -> int:
     """Return how many keys varied by themselves: paired ones count as one."""
     return min(1, len(table.parameters)) if table.paired else len(table.parameters)
+
+
+def can_be_drawn(table: SweepTable) -> bool:
+    """Return whether one or two keys varied."""
+    return number_of_axes(table) in (1, 2)
 
 
 # --- one varied key ---

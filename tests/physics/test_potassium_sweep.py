@@ -48,5 +48,10 @@ def test_noise_falls_with_the_root_of_the_area(tmp_path):
     errors, n_runs = rows["difference_standard_error"], rows["runs"]
     assert smallest_chance(rows["difference"], errors, n_runs) > FALSE_ALARM
     assert (errors / rows["mean"]).max() < 0.05
-    # A tenth more, of a capacitance that is a fifth too small, would be seen.
-    assert smallest_chance(rows["mean"] - 1.1 * rows["theory"], errors, n_runs) < FALSE_ALARM
+    # All points together, 49 degrees of freedom of their errors: within 3 %, and no tenth more or less.
+    relative, its_errors = rows["difference"] / rows["theory"], errors / rows["theory"]
+    error = np.sqrt((its_errors**2).sum()) / len(area)
+    assert error < 0.006
+    assert chance_of(relative.mean() / error, 50) > FALSE_ALARM
+    for wrong in (0.1, -0.1):
+        assert chance_of((relative.mean() + wrong) / error, 50) < FALSE_ALARM

@@ -119,6 +119,15 @@ def test_every_run_is_an_ordinary_one_and_the_table_stands_beside_theory(scenari
         assert row["runs"] == "3"
         assert float(row["theory"]) == pytest.approx(nernst, abs=0.5)
         assert float(row["mean"]) == pytest.approx(nernst, abs=10.0)
+    drawn = subprocess.run(
+        [sys.executable, "-m", "mc", "plot", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert drawn.stdout.splitlines() == [
+        str(tmp_path / "out" / "figures" / f"{name}.png") for name in ("membrane_potential", "noise")
+    ]
     folders = sorted(runs_of(tmp_path / "out"))
     assert len(folders) == 6
     seeds = set()
@@ -195,6 +204,18 @@ def test_the_folder_of_another_sweep_is_refused_with_the_difference(scenario_fil
 def test_bad_input_is_one_clear_message(scenario_file, tmp_path, arguments, message):
     _, errors = sweep(scenario_file, "--output", tmp_path / "out", *arguments, status=2)
     assert message in errors
+    assert not (tmp_path / "out").exists() or "--scheduler" in arguments[0]
+
+
+def test_replicas_alone_and_a_drawn_seed_that_is_kept(scenario_file, tmp_path):
+    scenario_file.write_text(SCENARIO.split("[sweep]")[0].replace("seed = 5", ""), encoding="utf-8")
+    options = [scenario_file, "--output", tmp_path / "out", "--jobs", 1, "--json"]
+    first = json.loads(sweep(*options, "--replicas", 2)[0])
+    (row,) = [row for row in first["rows"] if row["quantity"] == "membrane_potential"]
+    assert row["runs"] == 2
+    again = json.loads(sweep(*options, "--replicas", 3)[0])
+    assert again["seed"] == first["seed"]
+    assert len(runs_of(tmp_path / "out")) == 3
 
 
 def test_runs_that_fail_are_told_with_the_command_that_repeats_them(scenario_file, tmp_path):

@@ -53,9 +53,9 @@ def scenario_file(tmp_path):
     return path
 
 
-def make(path, *overrides, values=("3 mM", "30 mM"), key="outside.K", replicas=2, seed=7, before=None):
+def make(path, *overrides, values=("3 mM", "30 mM"), key="outside.K", replicas=2, seed=7):
     sweep = Sweep(vary=({"key": key, "values": values},), replicas=replicas)
-    return make_plan(read_scenario(path, overrides), sweep, seed, seed_of_before=before)
+    return make_plan(read_scenario(path, overrides), sweep, seed)
 
 
 def test_every_point_has_its_own_scenario_and_every_run_its_own_seed_and_folder(scenario_file):
@@ -76,11 +76,10 @@ def test_seeds_follow_from_root_point_and_replica_alone(scenario_file):
     assert 0 <= plan.seed_of(run) < 2**63
 
 
-def test_the_root_seed_is_the_given_one_or_the_scenarios_or_that_of_before_or_drawn(scenario_file):
+def test_the_root_seed_is_the_given_one_or_the_scenarios_or_drawn(scenario_file):
     with_own = "simulation.seed=3"
-    assert make(scenario_file, with_own, seed=5, before=9).seed == 5
-    assert make(scenario_file, with_own, seed=None, before=9).seed == 3
-    assert make(scenario_file, seed=None, before=9).seed == 9
+    assert make(scenario_file, with_own, seed=5).seed == 5
+    assert make(scenario_file, with_own, seed=None).seed == 3
     assert make(scenario_file, seed=None).seed != make(scenario_file, seed=None).seed
 
 
