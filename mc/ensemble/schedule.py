@@ -7,6 +7,7 @@ was lost is made by another worker, as its own folder says how far it came.
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import re
 import secrets
@@ -106,6 +107,8 @@ def remote_cluster(address: str | None, scheduler_file: Path | None) -> Iterator
         address = _read_scheduler_file(scheduler_file)
     assert address is not None
     _reach(address)
+    # A lost scheduler is told in our words, without the traceback of its connection.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECTION_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
