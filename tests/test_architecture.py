@@ -17,7 +17,7 @@ LAYERS = [
     {"membrane", "field", "recording"},
     {"engines", "analysis"},
     {"simulation", "comparison", "digest"},
-    {"ensemble", "figures", "lineage"},
+    {"ensemble", "figures", "exports", "lineage"},
     {"validation"},
     {"cli"},
 ]
@@ -29,6 +29,8 @@ HOMES = {
     "click": "cli",
     "rich": "cli",
     "pint": "units",
+    "pyarrow": "exports",
+    "pynwb": "exports",
 }
 """Libraries that one room keeps to itself."""
 

@@ -17,6 +17,7 @@ _COMMANDS = {
     "plot": ("mc.cli.plot", "Draw the figures of a recorded run."),
     "watch": ("mc.cli.watch", "Watch a run while it is going on."),
     "report": ("mc.cli.report", "Write a page about a recorded run, with its ions in motion."),
+    "export": ("mc.cli.export", "Write a recorded run in the format of another program."),
     "animate": ("mc.cli.animate", "Animate the ions of a recorded run."),
     "proteins": ("mc.cli.proteins", "List the library of proteins, or print one of them."),
     "validate": ("mc.cli.validate", "Check the macroscopic equations against simulations."),
