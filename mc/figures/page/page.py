@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 from matplotlib import rc_context
 
+from mc.analysis.phases import SETTLING_SHARE, find_phases, has_protocol
 from mc.analysis.potential import find_window
 from mc.comparison import summarize
 from mc.digest import (
@@ -151,8 +153,14 @@ def _result(recording: Recording) -> dict[str, Any]:
 def _lead(summary: dict[str, Any]) -> list[str]:
     """Return the result in a sentence or two."""
     if not summary["free"]:
+        phases = summary["phases"]
+        if len(phases) != 1:
+            return [
+                f"A protocol of {len(phases)} phases; what the membrane did in each is in the table below."
+            ]
         return [
-            f"A protocol of {len(summary['phases'])} phases; what the membrane did in each is in the table below."
+            f"Under {phases[0]['what']} the membrane potential is {_millivolts(phases[0]['membrane_potential_mV'])}; "
+            f"{phases[0]['channel_current_pA']:.3g} pA flow outward through the channels."
         ]
     potential = summary["membrane_potential_mV"]
     measured = f"The membrane potential is {_millivolts(potential)}."
@@ -185,11 +193,16 @@ def _regime(recording: Recording) -> dict[str, Any]:
 
 
 def _schematic(recording: Recording) -> dict[str, Any]:
-    try:
-        records, start = (window := find_window(recording)).records, window.start
-    except RecordingError:
-        records, start = slice(0, None), 0.0
-    drawing, legend, ions = draw_schematic(recording, records)
+    if has_protocol(recording) and (phases := find_phases(recording)):
+        # One mean over all that a protocol does would mean nothing.
+        start = phases[-1].start + SETTLING_SHARE * (phases[-1].stop - phases[-1].start)
+    else:
+        try:
+            start = find_window(recording).start
+        except RecordingError:
+            start = 0.0
+    first = min(int(np.searchsorted(recording.time, start)), len(recording.time) - 1)
+    drawing, legend, ions = draw_schematic(recording, slice(first, None))
     span = f"from {show_time(start)} on" if start else "over the whole run"
     return {"drawing": drawing, "legend": legend, "ions": ions, "span": span}
 

@@ -611,13 +611,13 @@ class Profiles {
     const isLog = this.scaleBox.checked;
     const { edges, nodes } = this.profiles;
     const all = [...this.arrays.concentration_inside, ...this.arrays.concentration_outside].filter((value) => value > 0);
-    const [, high] = range(all);
+    const [low, high] = range(all);
     const x = [edges.inside[0], edges.outside[edges.outside.length - 1]];
     const common = { left: 52, width: this.view.width - 66, x };
     this.potentialRange = range(this.arrays.potential, [0]);
     const margin = Math.max(0.06 * (this.potentialRange[1] - this.potentialRange[0]), 1);
     this.boxes = [
-      { ...common, top: 26, height: 210, y: isLog ? [Math.max(high / 1e5, 1e-4), high * 1.5] : [0, high * 1.05], isLog, yLabel: "concentration (mM)" },
+      { ...common, top: 26, height: 210, y: isLog ? [Math.max(high / 1e5, low / 3), high * 1.5] : [0, high * 1.05], isLog, yLabel: "concentration (mM)" },
       { ...common, top: 274, height: 108, y: [this.potentialRange[0] - margin, this.potentialRange[1] + margin], yLabel: "potential (mV)", xLabel: "x (nm), across the membrane" },
     ];
     this.nodes = nodes;

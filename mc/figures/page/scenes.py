@@ -59,6 +59,14 @@ SCATTER_STEP = 0.02
 """Of the box, by which an ion that has no place of its own wanders from frame to frame."""
 
 
+_WITHOUT_PLACES = {
+    "brownian": "This run recorded too few moments of its ions",
+    "lattice": "This run counts ions and follows none",
+    "continuum": "This run solves mean equations, which know no single ion",
+}
+"""Why the dots are not where ions were recorded, by engine."""
+
+
 class Places(NamedTuple):
     """Where the drawn ions are."""
 
@@ -307,8 +315,8 @@ def _scattered(recording: Recording, moments: Moments) -> Places:
         x,
         y,
         species,
-        f"{len(species):,} dots stand for {many(recording.n_ions)} ions. This run counts ions and follows "
-        "none: the dots are scattered as the recorded concentrations say; that they wander is drawn, not computed."
+        f"{len(species):,} dots stand for {many(recording.n_ions)} ions. {_WITHOUT_PLACES[recording.engine]}: they "
+        "are scattered as the recorded concentrations say; that they wander is drawn, not computed."
         + (
             ""
             if is_planar

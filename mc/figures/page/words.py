@@ -53,12 +53,15 @@ def setting(recording: Recording) -> list[str]:
         else "The far ends are closed."
     )
     anion = scenario.impermeant_anion.name
+    added = (
+        f"Impermeant anions ({anion}⁻) make each side neutral. " if anion in recording.species_names else ""
+    )
     return [
         f"{patch}, {scenario.membrane.thickness:g} nm thick with {capacitance:.3g} µF/cm², lies between "
         f"{show_length(geometry.inside_length)} of cytoplasm and {show_length(geometry.outside_length)} of fluid "
         f"outside, at {simulation.temperature - ZERO_CELSIUS:.3g} °C.",
         f"Inside are {_mixture(recording, scenario.inside)}; outside {_mixture(recording, scenario.outside)}. "
-        f"Impermeant anions ({anion}⁻) make each side neutral. {ends}",
+        f"{added}{ends}",
         f"{show_time(float(recording.time[-1]))} in steps of {show_time(recording.time_step)}, with "
         f"{many(recording.n_ions)} ions, {_ENGINES.get(recording.engine, recording.engine)}.",
     ]

@@ -104,6 +104,44 @@ def test_a_run_of_one_record_has_none(tmp_path):
         write_report(recording, tmp_path / "report.html")
 
 
+def under_protocol(folder, protocol, **changes):
+    """Return the page of the made-up run as if a protocol had been at work."""
+    scenario = Scenario.model_validate(tomllib.loads(SCENARIO + PROTEINS + protocol))
+    write_synthetic_run(folder / "run.h5", scenario_json=scenario.to_json(), **changes)
+    with Recording(folder) as recording:
+        return render_report(recording, figures=False)
+
+
+def test_a_clamp_is_reported_in_a_sentence(tmp_path):
+    page = under_protocol(tmp_path, '[[protocol.voltage]]\npotential = "-60 mV"\n')
+    assert "Under clamp −60 mV the membrane potential is −6" in page
+    assert "pA flow outward" in page
+
+
+def test_of_several_phases_the_drawing_shows_the_last(tmp_path):
+    page = under_protocol(
+        tmp_path, '[[protocol.voltage]]\npotential = "-60 mV"\nstart = "2 us"\nstop = "4 us"\n'
+    )
+    assert "A protocol of 3 phases" in page
+    assert "2 µs to 4 µs: clamp −60 mV" in page
+    # From 4 to 5.99 us, of which the first half settles.
+    assert "(from 4.99 µs on" in page or "(from 5 µs on" in page
+
+
+def test_anions_are_told_of_where_there_are_any(recording, tmp_path):
+    assert "Impermeant anions (A⁻)" in words.setting(recording)[1]
+    description = describe_synthetic_run()
+    few = {
+        "species": description.species[:2],
+        "recorded_species": description.recorded_species % 2,
+    }
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run(**few)) as recorder:
+        for i in range(2):
+            recorder.record_series(i, 10.0 * i, np.ones(len(recorder.columns)))
+    with Recording(tmp_path) as two_species:
+        assert "mpermeant" not in words.setting(two_species)[1]
+
+
 def test_arrays_survive_packing():
     generator = np.random.default_rng(5)
     arrays = {
@@ -157,7 +195,7 @@ def test_a_run_without_positions_is_drawn_from_its_counts(tmp_path):
     levels = undo_differences(arrays["x_low"], arrays["x_high"])
     box = scene["box"]
     x = box["low"] + (levels + 0.5) / scene["levels"] * (box["high"] - box["low"])
-    assert "counts ions and follows none" in scene["note"]
+    assert "This run counts ions and follows none" in scene["note"]
     assert not ((x > 0.05) & (x < recording.thickness - 0.05)).any()
     for i in range(3):
         own = arrays["species"] == i
