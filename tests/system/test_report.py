@@ -145,6 +145,11 @@ def test_pointing_at_a_channel_tells_its_state(at_start):
     assert at_start.locator("#tooltip").is_hidden()
 
 
+def test_paper_shows_the_end(at_start):
+    at_start.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert at_start.locator("#scrub").input_value() == "1000"
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_is_wider_than_the_window(page, width):
     page.set_viewport_size({"width": width, "height": 900})

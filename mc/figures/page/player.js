@@ -867,6 +867,11 @@ async function main() {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layOut);
   matchMedia("print").addEventListener("change", layOut);
+  // Paper shows one moment: that at which the run had come farthest.
+  addEventListener("beforeprint", () => {
+    clock.seek(clock.end);
+    drawn.forEach((one) => one.draw());
+  });
   document.documentElement.dataset.ready = "true";
 }
 
