@@ -55,7 +55,6 @@ the size that the trial is for, and returns anything; `compare`, `draw` and the 
 {example}```
 
 ## The laws
-
 """
 
 FITS = {
@@ -106,7 +105,14 @@ def draw(observed):
         "expected",
         "counted",
         (Line("p c t", ends, ends),),
-        (Points("leak", np.array([check.expected]), np.array([check.measured]), np.array([check.standard_error])),),
+        (
+            Points(
+                "leak",
+                np.array([check.expected]),
+                np.array([check.measured]),
+                np.array([check.standard_error]),
+            ),
+        ),
     )
 
 
