@@ -188,7 +188,8 @@ def mutate_data(random: Random, data: dict) -> None:
         except ValueError:
             table[key] = f"{number} {random.choice(UNITS)}"
     elif kind < 0.8 and isinstance(table[key], (int, float)) and not isinstance(table[key], bool):
-        table[key] = table[key] * random.choice((0, -1, 10, 0.5, 10**6, 10.0**20, 1e300))
+        factor = random.choice((0, -1, 10, 0.5, 10**6, 10.0**20, 1e300))
+        table[key] = table[key] * factor if abs(table[key]) < 1e300 else -table[key]
     else:
         table[key] = make_value(random, 0)
 

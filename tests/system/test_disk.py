@@ -98,16 +98,19 @@ def test_a_limit_on_the_size_of_files_is_told_and_the_run_goes_on_later(scenario
 
 
 def test_a_disk_without_room_for_the_first_row_is_left_as_it_was(scenario, small_disk):
-    (small_disk / "filler").write_bytes(bytes(5_200_000))
+    with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(bytes(4096))
     status, errors = run("run", scenario, "--output", small_disk / "run", "--ignore-limits")
     assert status == 2
     assert f"cannot write {small_disk / 'run' / 'run.h5'}" in errors
     assert [path.name for path in (small_disk / "run").iterdir()] == []
 
 
-def test_a_folder_that_may_only_be_read_is_told(scenario, straight, small_disk):
-    shutil.copytree(straight, small_disk / "old", ignore=shutil.ignore_patterns("run.h5"))
-    (small_disk / "old" / "run.h5").write_bytes(b"old")
+def test_a_folder_that_may_only_be_read_is_told(scenario, small_disk):
+    (small_disk / "old").mkdir()
+    for name in ("run.h5", "summary.json"):
+        (small_disk / "old" / name).write_bytes(b"old")
     remount(small_disk, "ro")
     for command in (
         ["run", scenario, "--output", small_disk / "new"],
