@@ -57,7 +57,9 @@ EXIT_STATUS_OF_FAILED_RUNS = 1
     default=None,
     help="Take the first values of all keys together, then the second ones, and so on; or all combinations.",
 )
-@click.option("--replicas", type=click.IntRange(1), help="Runs of each point; by default 1.")
+@click.option(
+    "--replicas", type=click.IntRange(1), help="Runs of each point; by default as the scenario says, or 1."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -66,7 +68,7 @@ EXIT_STATUS_OF_FAILED_RUNS = 1
 @click.option(
     "--threads",
     type=click.IntRange(1),
-    help="Threads of each run; by default what the cores leave to each job.",
+    help="Threads of each run; by default what the cores leave to each job, on a scheduler 1.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask scheduler, such as tcp://node1:8786.")
 @click.option(
