@@ -178,8 +178,8 @@ def shade_membrane(ax: Axes, thickness: float, *, along: str = "x", text: bool =
 
 
 def number(value: float, decimals: int) -> str:
-    """Return `value` with a proper minus sign."""
-    return f"{value:.{decimals}f}".replace("-", "−")
+    """Return `value` with a proper minus sign, and none before a zero."""
+    return f"{value:z.{decimals}f}".replace("-", "−")
 
 
 def label_line_ends(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
