@@ -70,3 +70,4 @@ def test_labels_at_line_ends_do_not_overlap():
 
 def test_a_minus_sign_is_a_minus_sign():
     assert style.number(np.float64(-68.04), 1) == "−68.0"
+    assert style.number(-0.02, 0) == "0"
