@@ -11,8 +11,8 @@ import numpy as np
 
 from mc.compilation import internal
 
-LANES = 16
-"""Columns transformed together: a buffer of 256 x 16 numbers stays in the cache."""
+LANES = 8
+"""Columns transformed together: a buffer of 512 x 8 numbers stays in the nearest cache."""
 
 
 def twiddles(n: int) -> np.ndarray:
