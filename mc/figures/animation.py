@@ -206,6 +206,11 @@ def types_of_channels(recording: Recording) -> np.ndarray:
     return np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64))
 
 
+def has_events(recording: Recording) -> bool:
+    """Return whether the run tells of each single transition and cycle; mean equations know none."""
+    return recording.scenario.recording.events and recording.engine != "continuum"
+
+
 def find_open(recording: Recording, shown: np.ndarray, moments: Moments) -> np.ndarray:
     """Return which of the channels `shown` (indices) are open, (moments, shown channels) bool.
 
@@ -213,7 +218,7 @@ def find_open(recording: Recording, shown: np.ndarray, moments: Moments) -> np.n
     fraction of the shown ones is taken to be.
     """
     types = types_of_channels(recording)
-    if recording.scenario.recording.events:
+    if has_events(recording):
         conducts = [
             list(channel.gating.scheme.is_open) if channel.gating else [True]
             for channel in recording.scenario.channels

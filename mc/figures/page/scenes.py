@@ -26,6 +26,7 @@ from mc.figures.animation import (
     evenly_spaced,
     fair_sample,
     find_open,
+    has_events,
     pseudo_random,
     quotas,
     types_of_channels,
@@ -401,7 +402,7 @@ def _turns(recording: Recording, pumps: np.ndarray, types: np.ndarray, moments: 
     """
     turns = np.zeros((len(moments.time), len(pumps)), dtype=np.float32)
     moves = recording.pump_moves
-    if not recording.scenario.recording.events:
+    if not has_events(recording):
         for i, one in enumerate(recording.pumps):
             cycles = pump_cycles(recording)[one.name][moments.records]
             turns[:, types[pumps] == i] = (cycles / one.count)[:, None]

@@ -14,7 +14,7 @@ from mc.errors import RecordingError
 from mc.figures import style
 from mc.figures.page import inline, scenes, schematic, words
 from mc.figures.page.page import render_report, write_report
-from mc.recording.layout import ChannelDescription, PumpDescription
+from mc.recording.layout import ChannelDescription, PumpDescription, series_blocks
 from mc.recording.recorder import Recorder
 from mc.recording.recording import Recording
 from mc.scenario.schema import Scenario
@@ -204,6 +204,31 @@ def test_a_run_without_positions_is_drawn_from_its_counts(tmp_path):
         np.testing.assert_allclose(
             (x[:, own] < 0).mean(axis=1), share, atol=5 * np.sqrt(share * (1 - share) / n) + 2 / n
         )
+
+
+def test_a_run_of_mean_equations_is_drawn_from_its_means(tmp_path):
+    description = describe_synthetic_run(
+        engine="continuum", recorded_ions=np.arange(0), recorded_species=np.arange(0)
+    )
+    blocks = series_blocks(description)
+    n_cells = len(description.cell_position)
+    with Recorder(tmp_path / "run.h5", description) as recorder:
+        for i in range(30):
+            row = np.full(len(recorder.columns), 10.0)
+            row[blocks["open_channels"]] = 100.3 + 0.1 * i, 20
+            row[blocks["state"]] = 299.7 - 0.1 * i, 100.3 + 0.1 * i, 20
+            row[blocks["pump_cycles"]] = 0.5 * i
+            row[blocks["pump_cycles_backward"]] = 0.0
+            recorder.record_series(20 * i, 10.0 * i, row)
+            if i:
+                recorder.record_profile(10.0 * i, np.full((5, n_cells), 5.0), np.zeros(122))
+    with Recording(tmp_path) as recording:
+        scene = scenes.make_scene(recording)
+    arrays = unpack(scene)
+    assert "mean equations" in scene["note"]
+    of_leak = arrays["channel_type"] == 0
+    assert arrays["channel_open"][:, of_leak].mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_allclose(arrays["pump_turns"][-1], 0.5 * 29 / 20)
 
 
 def test_the_author_is_quoted_from_the_head_of_the_file():
