@@ -643,7 +643,7 @@ class Profiles {
         const colour = resolve(species.colour);
         for (const side of ["inside", "outside"]) {
           const values = this.values(side, window, i);
-          this.band(above, side, values, colour, window);
+          if (profiles.counted) this.band(above, side, values, colour, window);
           above.line(this.x[side], this.values(side, 0, i), colour, { width: 1, dash: [2, 3] });
           above.line(this.x[side], values, colour, { width: 1.8 });
         }
