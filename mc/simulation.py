@@ -409,7 +409,10 @@ class _Run:
                     self._write_events()
                     if self.engine.step < next_stop:
                         self._heed(signals)
-                self._record(self.engine.observe())
+                with_positions = (
+                    self.engine.step % self.positions_every == 0 or self.engine.step == self.n_steps
+                )
+                self._record(self.engine.observe(with_positions))
                 self._keep_if_asked_for()
                 if time.monotonic() - self.remembered >= MEMORY_INTERVAL:
                     self._remember()

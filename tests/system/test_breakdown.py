@@ -23,8 +23,8 @@ def break_down(monkeypatch, engine, **spoilt):
     """Let an engine's observations be spoilt after some steps."""
     observe = ENGINES[engine].observe
 
-    def spoilt_observe(self):
-        found = observe(self)
+    def spoilt_observe(self, *arguments):
+        found = observe(self, *arguments)
         return replace(found, **spoilt) if found.step > LAST_GOOD else found
 
     monkeypatch.setattr(ENGINES[engine], "observe", spoilt_observe)
@@ -62,10 +62,10 @@ def test_the_run_stops_and_says_when_what_and_why(tmp_path, monkeypatch, engine)
 def test_other_breakdowns_keep_the_last_good_state_too(tmp_path, monkeypatch):
     observe = LatticeEngine.observe
 
-    def losing_observe(self):
+    def losing_observe(self, *arguments):
         if self.step > LAST_GOOD:
             raise LedgerError("ions were lost")
-        return observe(self)
+        return observe(self, *arguments)
 
     scenario = mc.read_scenario(write_scenario(tmp_path, "lattice"))
     monkeypatch.setattr(LatticeEngine, "observe", losing_observe)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -156,7 +157,7 @@ class BrownianEngine(DrivenEngine):
         # With the field of what was taken up, also for who looks before the next step.
         stepping.advance(self.state, 0)
 
-    def observe(self) -> Observation:
+    def observe(self, with_positions: bool = True) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
@@ -177,10 +178,10 @@ class BrownianEngine(DrivenEngine):
             ions=ions,
             ions_in_pores=in_pores,
             bulk_concentrations=self._bulk_concentrations(bath_counts),
-            cell_concentrations=self._along_x(bath_counts[:, :, :-2]) / self._cell_ions_per_millimolar(),
+            cell_concentrations=self._along_x(bath_counts[:, :, :-2]) / self._cell_ions_per_millimolar,
             potential=np.concatenate([inner[:-1][::-1], outer[:-1]]),
-            positions=self._physical_positions(look.positions),
-            places=self._places(),
+            positions=self._physical_positions(look.positions) if with_positions else np.zeros(0),
+            places=self._places() if with_positions else np.zeros((0, 0)),
             open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
             permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
             states=self._count_states(),
@@ -230,6 +231,7 @@ class BrownianEngine(DrivenEngine):
         nodes = np.arange(self.state.box.grid.stride - 1) * self.state.box.grid.spacing
         return centres, widths, np.concatenate([-nodes[::-1], thickness + nodes])
 
+    @cached_property
     def _cell_ions_per_millimolar(self) -> NDArray[np.float64]:
         _, widths, _ = self.cells_along_x()
         with np.errstate(divide="ignore"):
@@ -323,7 +325,7 @@ class BrownianEngine(DrivenEngine):
             return None
         stride, n_along = self.state.box.grid.stride, plane.mesh.plane
         counts = plane.look_sums.counts.reshape(-1, 2, stride, n_along)[:, :, :-2]
-        per_millimolar = self._cell_ions_per_millimolar()[:, np.newaxis] / n_along
+        per_millimolar = self._cell_ions_per_millimolar[:, np.newaxis] / n_along
         potential = plane.look_potential.reshape(2, stride, n_along)[:, :-1]
         return Maps(
             concentrations=np.concatenate([counts[:, 0, ::-1], counts[:, 1]], axis=1) / per_millimolar,

@@ -225,7 +225,7 @@ class ContinuumEngine(DrivenEngine):
 
     # --- what is looked at ---
 
-    def observe(self) -> Observation:
+    def observe(self, with_positions: bool = True) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if ions or charge are missing, or if the field does not agree with the charges.

@@ -93,7 +93,7 @@ class LatticeEngine(DrivenEngine):
         self._do_what_is_due(int(saved["step"][0]) - 1)
         restore(self.memory(), saved)
 
-    def observe(self) -> Observation:
+    def observe(self, with_positions: bool = True) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
