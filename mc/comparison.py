@@ -49,6 +49,8 @@ class PotentialComparison(NamedTuple):
     """ns, C/g at the mean potential."""
     is_free: bool
     """Whether no protocol had a hand in it; else there is no verdict over the whole of a run."""
+    has_noise: bool
+    """Mean equations have none: what their series scatter is drift, and no measure of a difference."""
 
     @property
     def is_long_enough(self) -> bool:
@@ -59,7 +61,7 @@ class PotentialComparison(NamedTuple):
     @property
     def difference_in_standard_errors(self) -> float | None:
         """The difference from GHK, pumps counted, in units of its standard error; None where there is no verdict."""
-        if self.difference_with_pump is None or not self.is_long_enough or not self.is_free:
+        if self.difference_with_pump is None or not (self.is_long_enough and self.is_free and self.has_noise):
             return None
         return float(
             standard_score(self.difference_with_pump.mean, 0.0, self.difference_with_pump.standard_error)
@@ -102,6 +104,7 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
         capacitance_noise=float(capacitance_noise(recording.membrane_capacitance, recording.temperature)),
         charging_time=time_constant,
         is_free=not has_protocol(recording),
+        has_noise=recording.engine != "continuum",
     )
 
 

@@ -236,6 +236,9 @@ def _verdict(comparison: PotentialComparison) -> str:
         return "no channel open: no prediction"
     counted = ", pump current counted" if comparison.pump_current else ""
     ghk = f"GHK{counted}: {style.number(predicted.mean, 1)} mV"
+    if not comparison.has_noise:
+        away = comparison.membrane_potential.mean - predicted.mean
+        return f"{ghk}; the mean differs by {style.number(away, 2)} mV, without noise"
     if distance is None:
         return f"{ghk}; too short a run to judge the difference"
     sign = "+" if distance > 0 else ""

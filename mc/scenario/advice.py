@@ -219,7 +219,8 @@ def advise(scenario: Scenario) -> Advice:
     capacitance = scenario.membrane.capacitance * geometry.area
     elementary_step = float(theory.elementary_voltage_step(capacitance))
     noise = float(theory.capacitance_noise(capacitance, temperature))
-    warnings += _judge_patch(scenario, composition, elementary_step, noise)
+    if not is_continuum(scenario):
+        warnings += _judge_patch(scenario, composition, elementary_step, noise)
     if simulation.engine == "brownian":
         warnings += _judge_sensing(scenario)
     area_warnings, area_refusals = _judge_open_area(scenario)

@@ -73,7 +73,7 @@ class SimulationSettings(Model):
     time_step: float | Literal["auto"] = Field(
         default="auto",
         description='Length of a step, in ns, or "auto" for the longest comfortably safe one: up to 1 ns where ions '
-        "are followed, up to a thousandth of the duration where they are not.",
+        "are followed, up to a thousandth of the duration where they are not. The continuum chooses its own.",
         examples=["0.5 ns"],
     )
     temperature: Temperature = Field(

@@ -306,19 +306,19 @@ def largest_safe_time_step(scenario: Scenario) -> TimeStepLimit:
 def resolve_time_step(scenario: Scenario) -> float:
     """Return the time step in ns; "auto" becomes the longest comfortable one of 1, 2, 5, 10...
 
-    It is up to 1 ns where ions are followed, up to a thousandth of the run where they are not; in the continuum no
-    more than the time from record to record.
+    It is up to 1 ns where ions are followed, up to a thousandth of the run where they are not. The continuum, whose
+    own steps are as short as its accuracy asks for, goes from record to record whatever a scenario says.
 
     Raises StabilityError for a time step that cannot work, naming the longest that can.
     """
     simulation = scenario.simulation
+    if is_continuum(scenario):
+        return min(scenario.recording.interval, simulation.duration)
     if simulation.time_step == "auto":
         comfortable = min((limit.comfortable for limit in find_time_step_limits(scenario)), default=math.inf)
         longest = (
             _LONGEST_AUTOMATIC_STEP if follows_ions(scenario) else simulation.duration / _AUTOMATIC_STEPS
         )
-        if is_continuum(scenario):
-            longest = min(longest, scenario.recording.interval)
         return _round_down(min(longest, comfortable, simulation.duration))
     limit = largest_time_step(scenario)
     if simulation.time_step > limit.possible:

@@ -169,6 +169,9 @@ def _lead(summary: dict[str, Any]) -> list[str]:
         return [measured, "No channel was open, so there is nothing to compare it with."]
     counted = ", with the pumps’ current counted," if any(summary["pump_cycles"].values()) else ""
     theory = f"Goldman-Hodgkin-Katz{counted} predicts {style.number(predicted['mean'], 1)} mV"
+    if summary["engine"] == "continuum":
+        away = style.number(potential["mean"] - predicted["mean"], 2)
+        return [f"{measured} {theory}: {away} mV away, without noise."]
     if distance is None:
         return [f"{measured} {theory}; the run is too short to judge the difference."]
     verdict = "which is within chance" if abs(distance) < 3 else "more than chance explains"

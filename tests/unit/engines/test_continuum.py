@@ -424,9 +424,10 @@ def test_each_side_is_neutral_at_the_start():
     assert engine.observe().membrane_potential == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_time_step_is_that_of_the_records():
+@pytest.mark.parametrize("time_step", ["auto", 1.0])
+def test_the_time_step_is_that_of_the_records(time_step):
     scenario = make_patch(
-        **EVERYTHING | {"engine": "continuum", "time_step": "auto", "duration": 1e5, "interval": 20.0}
+        **EVERYTHING | {"engine": "continuum", "time_step": time_step, "duration": 1e5, "interval": 20.0}
     )
     assert resolve_time_step(scenario) == 20.0
     advice = advise(scenario)
