@@ -62,7 +62,7 @@ _BYTES_PER_CELL = 1000
 
 _BYTES_PER_PROTEIN = 100
 
-_SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 2.0
+_SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 1.0
 """For the estimated run time of the continuum: of one of its own steps for each number that it follows, and how many
 of them a time step takes."""
 
