@@ -109,6 +109,12 @@ class Readers:
             return ["the process crashed"]
         return [one for path in paths for one in self.find_offences([path])]
 
+    def __enter__(self) -> "Readers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown()
+
 
 def main() -> None:
     """Damage a recording many times, read each, say how many offended."""
@@ -122,9 +128,10 @@ def main() -> None:
     parser.add_argument("recording", type=Path, help="run.h5 of a run, best a small one")
     arguments = parser.parse_args()
     content = arguments.recording.read_bytes()
-    readers, kinds, offences = Readers(arguments.workers), {}, 0
+    kinds: dict[str, int] = {}
+    offences = 0
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with Readers(arguments.workers) as readers, tempfile.TemporaryDirectory() as folder:
         for first in range(0, arguments.files, 50):
             paths = []
             for i in range(first, min(first + 50, arguments.files)):

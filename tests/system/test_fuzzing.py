@@ -112,19 +112,20 @@ def recording(request, tmp_path_factory):
 
 def check_damage(content, folder, n_files, seed):
     """Read so many damaged files and return the offences."""
-    readers, offences = Readers(), []
-    for first in range(0, n_files, 50):
-        paths = []
-        for i in range(first, min(first + 50, n_files)):
-            path = folder / f"{i}.h5"
-            path.write_bytes(damage(Random(f"{seed}/{i}"), content))
-            # Not as if a run was just writing it.
-            os.utime(path, (0, 0))
-            paths.append(str(path))
-        found = readers.find_offences(paths)
-        offences += [f"{path}: {one}" for path, one in zip(paths, found, strict=True) if one is not None]
-        for path in paths:
-            Path(path).unlink()
+    offences = []
+    with Readers() as readers:
+        for first in range(0, n_files, 50):
+            paths = []
+            for i in range(first, min(first + 50, n_files)):
+                path = folder / f"{i}.h5"
+                path.write_bytes(damage(Random(f"{seed}/{i}"), content))
+                # Not as if a run was just writing it.
+                os.utime(path, (0, 0))
+                paths.append(str(path))
+            found = readers.find_offences(paths)
+            offences += [f"{path}: {one}" for path, one in zip(paths, found, strict=True) if one is not None]
+            for path in paths:
+                Path(path).unlink()
     return offences
 
 
@@ -138,11 +139,11 @@ def test_five_thousand_damaged_recordings(recording, tmp_path):
 
 
 def test_a_reader_that_crashes_is_seen(tmp_path, monkeypatch):
-    readers = Readers()
-    assert readers.find_offences([str(tmp_path / "none.h5")]) == [None]
+    with Readers() as readers:
+        assert readers.find_offences([str(tmp_path / "none.h5")]) == [None]
     monkeypatch.setattr("damage.read_all", crash)
-    readers = Readers()
-    assert readers.find_offences(["a.h5", "b.h5"]) == ["the process crashed"] * 2
+    with Readers() as readers:
+        assert readers.find_offences(["a.h5", "b.h5"]) == ["the process crashed"] * 2
 
 
 def crash(path):
