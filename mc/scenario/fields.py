@@ -173,7 +173,10 @@ Permeability = Annotated[float, quantity_reader("permeability", not_negative)]
 SpeciesName = Annotated[str, AfterValidator(_species_name)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=60), AfterValidator(_not_blank)]
 PlainNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
-Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+MOST_PROTEINS = 10**9
+"""Of one type."""
+
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST_PROTEINS)]
 Fraction = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
 Stoichiometry = dict[SpeciesName, Annotated[int, Field(strict=True, ge=1, le=10)]]
 

@@ -28,6 +28,7 @@ from mc.constants import (
 )
 from mc.formatting import html_table, show_time
 from mc.scenario.fields import (
+    MOST_PROTEINS,
     NOT_GIVEN,
     Area,
     CapacitancePerArea,
@@ -480,7 +481,7 @@ class Scenario(Model):
     @classmethod
     def _complete_channels(cls, channels: tuple[Channel, ...], info: ValidationInfo) -> tuple[Channel, ...]:
         channels = tuple(_with_count(channel, info) for channel in channels)
-        faults = _find_double_names(channels) + _find_misplaced(channels, info)
+        faults = _find_double_names(channels) + _find_crowds(channels) + _find_misplaced(channels, info)
         for i, channel in enumerate(channels):
             key = "permeability" if channel.permeability else "selectivity"
             faults += _find_absent_species(getattr(channel, key), (i, key), info)
@@ -506,7 +507,7 @@ class Scenario(Model):
         cls, carriers: tuple[_AnyCarrier, ...], info: ValidationInfo
     ) -> tuple[_AnyCarrier, ...]:
         carriers = tuple(_with_count(carrier, info) for carrier in carriers)
-        faults = _find_double_names(carriers) + _find_misplaced(carriers, info)
+        faults = _find_double_names(carriers) + _find_crowds(carriers) + _find_misplaced(carriers, info)
         species = info.data.get("species")
         for i, carrier in enumerate(carriers):
             absent = _find_absent_species(carrier.outward, (i, "outward"), info)
@@ -644,6 +645,18 @@ def _find_double_names(proteins: Iterable[Protein | Electrode]) -> list[Fault]:
             )
         first_with.setdefault(protein.name, i)
     return faults
+
+
+def _find_crowds(proteins: Iterable[Protein]) -> list[Fault]:
+    """Return a fault for every density that puts more proteins into the patch than there may be of a type."""
+    return [
+        Fault(
+            (i, "density"),
+            f"puts {protein.count:.3g} proteins into the patch; at most {MOST_PROTEINS:.3g} are allowed",
+        )
+        for i, protein in enumerate(proteins)
+        if protein.count > MOST_PROTEINS
+    ]
 
 
 def _find_misplaced(proteins: Iterable[Protein], info: ValidationInfo) -> list[Fault]:

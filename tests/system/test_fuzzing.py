@@ -36,6 +36,9 @@ OFFENDERS = {
     "more ions than can be counted": Input(
         GOOD.replace('"brownian"', '"lattice"').replace("0.02 um^2", "1e13 um^2").encode(), ()
     ),
+    "a density of more proteins than there may be": Input(
+        GOOD.replace("count = 190", 'density = "1e12 /um^2"').encode(), ()
+    ),
     "sixty arrays in each other": Input(f"{GOOD}\nx = {'[' * 60}{']' * 60}".encode(), ()),
     "five thousand tables in each other": Input(f"{GOOD}\n{'a.' * 5000}b = 1".encode(), ()),
     "an override five hundred tables deep": Input(GOOD.encode(), (".".join("a" * 500) + "=1",)),
