@@ -33,7 +33,8 @@ luck. The bound for p is 1e-4 over the number of all checks of a run (Bonferroni
 more once in 10,000 times, whatever their dependence. The errors are those that theory gives where it does: of Poisson
 and binomial numbers, kT/C, cycles at equilibrium. An error that is itself measured, from a correlated series, is
 judged by Student's t with a tenth of its independent samples as degrees of freedom (the correlation time is uncertain
-by 20/n; Wolff 2004), a variance by chi square. Bounds are never set by hand.
+by 20/n; Wolff 2004), a variance by chi square. In the continuum nothing is random: there a check holds within what
+grid and solver resolve, which stands in the place of its error. Bounds are never set by hand.
 
 A law that cannot fail would show nothing. Each one has wrong predictions beside the right one, a wrong sign, a wrong
 valence, a naive rule, and with `--twins` each of them must be rejected at the same bound.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,12 @@ def check_variance(
     p_value = 2.0 * min(chi2.sf(ratio, degrees_of_freedom), chi2.cdf(ratio, degrees_of_freedom))
     error = expected * math.sqrt(2.0 / degrees_of_freedom)
     return Check(name, float(variance), error, float(expected), unit, own_p_value=float(min(1.0, p_value)))
+
+
+def check_resolved(check: Check, resolution: float) -> Check:
+    """Return a check where nothing is random: it holds within what grid and solver resolve, and not beyond."""
+    is_within = abs(check.measured - check.expected) <= resolution
+    return replace(check, standard_error=resolution, own_p_value=1.0 if is_within else 0.0)
 
 
 def variance_degrees_of_freedom(correlation: np.ndarray, n_samples: int) -> float:
@@ -210,5 +216,7 @@ class Law:
     draw: Callable[[Any], Picture]
     not_on: Mapping[str, str] = field(default_factory=dict)
     """Engines that cannot meet the law by construction, and why."""
+    resolution: Mapping[str, float] = field(default_factory=dict)
+    """On engines where nothing is random: by how much grid and solver may be off, in the unit of the checks."""
     remark: str = ""
     """Where simulation and textbook differ for a reason: which, and the prediction that takes it into account."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from mc import theory
 from mc.comparison import PotentialComparison
-from mc.validation.law import SAMPLES_PER_DEGREE_OF_FREEDOM, Check
+from mc.validation.law import SAMPLES_PER_DEGREE_OF_FREEDOM, Check, Trial
 from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE, channel, patch
 
 VALENCES = {"K": 1, "Na": 1, "Cl": -1, "Ca": 2}
@@ -19,9 +19,9 @@ STEPS_OF_CHARGING = 40
 EQUILIBRATION = 10.0
 """Charging times left out."""
 
-AREA = {"brownian": 5000.0, "lattice": 1e6}
-LENGTH = {"brownian": 15.0, "lattice": 100.0}
-TIME_STEP = {"brownian": 1.0, "lattice": 10.0}
+AREA = {"brownian": 5000.0, "lattice": 1e6, "continuum": 1e6}
+LENGTH = {"brownian": 15.0, "lattice": 100.0, "continuum": 100.0}
+TIME_STEP = {"brownian": 1.0, "lattice": 10.0, "continuum": 100.0}
 """nm2, nm and ns, by engine: the lattice takes patches and steps that particles do not reach."""
 
 
@@ -59,6 +59,11 @@ def resting_patch(
         )
         + more,
     )
+
+
+def charging_times(trial: Trial) -> float:
+    """Return how many charging times are averaged: a few where nothing fluctuates."""
+    return 10.0 if trial.engine == "continuum" else float(trial.pick(1000.0, 6000.0))
 
 
 def equilibration_time(engine: str) -> float:

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mc.validation.law import Check, Law, Picture, Trial
+from mc.validation.law import Check, Law, Picture, Trial, check_resolved
 from mc.validation.registry import find_laws
 
 FALSE_ALARM = 1e-4
@@ -123,8 +123,8 @@ def run_task(task: Task) -> Outcome:
     started = time.monotonic()
     try:
         observed = law.measure(Trial(task.engine, task.full, task.seed, task.folder, task.threads))
-        checks = tuple(law.compare(observed))
-        twins = {wrong: tuple(compare(observed)) for wrong, compare in law.twins.items()}
+        checks = _resolve(law, task.engine, law.compare(observed))
+        twins = {wrong: _resolve(law, task.engine, compare(observed)) for wrong, compare in law.twins.items()}
         picture = law.draw(observed)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -133,6 +133,13 @@ def run_task(task: Task) -> Outcome:
             task.law, task.engine, task.seed, error=message, wall_seconds=time.monotonic() - started
         )
     return Outcome(task.law, task.engine, task.seed, checks, twins, picture, time.monotonic() - started)
+
+
+def _resolve(law: Law, engine: str, checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return checks as they are, or as those of an engine where nothing is random."""
+    if engine not in law.resolution:
+        return tuple(checks)
+    return tuple(check_resolved(check, law.resolution[engine]) for check in checks)
 
 
 def run_all(

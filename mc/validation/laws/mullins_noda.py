@@ -19,7 +19,10 @@ INSIDE, OUTSIDE = {"K": 124.5, "Na": 25.4, "Cl": 10.0}, {"K": 15.6, "Na": 134.5,
 """mM, close to what the pumps make of any start: what is left of a difference disappears in 30 us."""
 
 PORE = 'pore = { diffusion_coefficient = "1 nm^2/ns", mouth_depth = "0.8 nm" }'
-AREA = {"brownian": 10_000.0, "lattice": 200_000.0}
+AREA = {"brownian": 10_000.0, "lattice": 200_000.0, "continuum": 200_000.0}
+TIME_STEP = {"brownian": (1.0, 1.0), "lattice": (0.5, 0.25), "continuum": (20.0, 20.0)}
+"""nm2, and ns in quick and in full; the equations of the continuum have steps of their own."""
+
 LENGTH = 15.0
 RATIOS = (1.0, 1.5, 2.0)
 
@@ -43,8 +46,8 @@ def measure(trial: Trial) -> Steady:
         area=AREA[trial.engine],
         length=LENGTH,
         duration=trial.pick(30_000.0, 120_000.0),
-        time_step=1.0 if trial.engine == "brownian" else trial.pick(0.5, 0.25),
-        interval=10.0,
+        time_step=trial.pick(*TIME_STEP[trial.engine]),
+        interval=20.0,
         more="".join(
             channel(f"{ion} leak", 400, {ion: share * value / 400}, PORE)
             for ion, value in PERMEABILITY.items()
@@ -97,7 +100,8 @@ LAW = Law(
     claim="Where the pump balances the leaks of Na and K, the potential is that of Mullins and Noda.",
     formula="V = (kT/e) ln((r P_K K_o + P_Na Na_o)/(r P_K K_i + P_Na Na_i)),  r = 3/2",
     references=("Mullins & Noda (1963), J. Gen. Physiol. 47:117",),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    resolution={"continuum": 0.002},
     measure=measure,
     compare=compare,
     twins={

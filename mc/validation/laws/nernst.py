@@ -7,7 +7,13 @@ import numpy as np
 from mc import theory
 from mc.comparison import PotentialComparison, compare_potential
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial
-from mc.validation.potentials import VALENCES, check_potential, equilibration_time, resting_patch
+from mc.validation.potentials import (
+    VALENCES,
+    charging_times,
+    check_potential,
+    equilibration_time,
+    resting_patch,
+)
 from mc.validation.scenarios import BODY_TEMPERATURE
 
 CASES: dict[str, tuple[str, dict[str, float], dict[str, float]]] = {
@@ -29,7 +35,7 @@ def measure(trial: Trial) -> dict[str, PotentialComparison]:
             inside,
             outside,
             {ion: 1.0},
-            charging_times=trial.pick(1000.0, 6000.0),
+            charging_times=charging_times(trial),
         )
         recording = trial.run(text, ion)
         rest[case] = compare_potential(recording, equilibration_time(trial.engine))
@@ -82,7 +88,8 @@ LAW = Law(
     claim="A membrane that one ion crosses rests at the Nernst potential of that ion: K, Na, Cl and Ca.",
     formula="V = (kT/ze) ln(c_out/c_in)",
     references=("Nernst (1889), Z. phys. Chem. 4:129",),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    resolution={"continuum": 0.002},
     measure=measure,
     compare=compare,
     twins={

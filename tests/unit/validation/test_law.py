@@ -13,6 +13,7 @@ from mc.validation.law import (
     check_estimate,
     check_exact,
     check_mean,
+    check_resolved,
     check_share,
     check_variance,
     variance_degrees_of_freedom,
@@ -41,6 +42,13 @@ def test_what_is_exact_differs_or_does_not():
     assert check_exact("ions", 3, 3).p_value == 1.0
     assert check_exact("ions", 3, 2).p_value == 0.0
     assert check_exact("ions", math.nan, 2).p_value == 0.0
+
+
+def test_where_nothing_is_random_a_check_holds_within_its_resolution_and_not_beyond():
+    check = Check("potential", -86.98, 0.0, -87.0, "mV")
+    assert check_resolved(check, 0.03).p_value == 1.0
+    assert check_resolved(check, 0.01).p_value == 0.0
+    assert check_resolved(check, 0.01).score == pytest.approx(2.0)
 
 
 def test_chi_square_of_many_differences():

@@ -121,6 +121,7 @@ def test_every_law_says_what_it_is_and_how_it_would_be_wrong():
         assert law.claim.endswith(".")
         assert law.formula and law.references and law.twins and law.engines
         assert not set(law.engines) & set(law.not_on)
+        assert set(law.resolution) == set(law.engines) & {"continuum"}
 
 
 def test_picture_of_a_law_is_drawn():
