@@ -270,7 +270,7 @@ def _difference(
     first, second = estimates[one.engine], estimates[other.engine]
     difference = first.mean - second.mean
     # What rounding alone makes of the same number is no difference.
-    if abs(difference) < 1e-9 * max(abs(first.mean), abs(second.mean)):
+    if abs(difference) < 1e-6 * max(abs(first.mean), abs(second.mean)):
         difference = 0.0
     error = math.hypot(first.standard_error, second.standard_error)
     score = float(standard_score(difference, 0.0, error))
