@@ -153,6 +153,8 @@ def cross(pores, valences, face_volumes, thermal_potential, capacitance, time_st
     if is_free:
         parts = find_parts(pores, valences, face_volumes, thermal_potential, capacitance, time_step)
     duration = time_step / parts
+    # Half of what one charge does to the drop; a held one stays.
+    own_drop = 0.5 / capacitance if is_free else 0.0
     draw = int64(0)
     for _ in range(parts):
         charge_out = int64(0)
@@ -161,14 +163,22 @@ def cross(pores, valences, face_volumes, thermal_potential, capacitance, time_st
                 volume_in_part = pores.totals[species, column] * duration
                 if volume_in_part == 0.0:
                     continue
+                # What an ion meets is the mean of the drops before and after it: the balance of both ways is then
+                # exact, also where one ion moves the potential by a kT/e.
                 u = valences[species] * drops[column] / thermal_potential
-                factor = goldman_factor(u)
+                own = valences[species] ** 2 * own_drop / thermal_potential
+                out, back = u - own, u + own
                 outward, draw = draw_leaving(
-                    pores, species, 0, column, volume_in_part * factor / face_volumes[0], key, draw
+                    pores,
+                    species,
+                    0,
+                    column,
+                    volume_in_part * goldman_factor(out) / face_volumes[0],
+                    key,
+                    draw,
                 )
-                inward, draw = draw_leaving(
-                    pores, species, 1, column, volume_in_part * (factor - u) / face_volumes[1], key, draw
-                )
+                velocity = volume_in_part * (goldman_factor(back) - back) / face_volumes[1]
+                inward, draw = draw_leaving(pores, species, 1, column, velocity, key, draw)
                 charge_out += valences[species] * (outward - inward)
                 draw = share_among_types(outward, pores, species, column, 0, key, draw)
                 draw = share_among_types(inward, pores, species, column, 1, key, draw)
