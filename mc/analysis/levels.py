@@ -94,6 +94,18 @@ class Difference(NamedTuple):
         """Whether it is more than chance makes."""
         return self.probability < CHANCE
 
+    @property
+    def normal_deviations(self) -> float:
+        """The difference as standard deviations of a normal law that chance exceeds as often.
+
+        A few replicas know their own error badly: five of their standard errors may be no more than two of these.
+        """
+        from scipy.stats import norm
+
+        if math.isnan(self.score):
+            return math.nan
+        return math.copysign(float(norm.isf(self.probability / 2.0)), self.score)
+
 
 class ProfileDifference(NamedTuple):
     """Of two engines at the end, root mean squares over the baths."""

@@ -133,7 +133,7 @@ def print_comparison(comparison: Any, verdicts: list[Any]) -> None:
     for engine in engines:
         table.add_column(engine, justify="right")
     for one, other in ((verdict.first, verdict.second) for verdict in verdicts):
-        table.add_column(f"{one} −\n{other} (s.e.)", justify="right")
+        table.add_column(f"{one} −\n{other} (σ)", justify="right")
     for quantity in comparison.quantities:
         estimates = comparison.estimates[quantity.name]
         cells = [show_estimate(estimates[engine]) for engine in engines]
@@ -155,6 +155,11 @@ def print_comparison(comparison: Any, verdicts: list[Any]) -> None:
         *("" for _ in verdicts),
     )
     console.print(table)
+    console.print(
+        "σ: standard deviations of a normal law that chance exceeds as often, by Student's t; beyond three a "
+        "difference is called real (*)",
+        soft_wrap=True,
+    )
     for verdict in verdicts:
         for line in verdict_lines(verdict, comparison):
             console.print(line, soft_wrap=True, markup=False)
@@ -165,7 +170,7 @@ def verdict_lines(verdict: Any, comparison: Any) -> list[str]:
     n = len(verdict.agreeing) + len(verdict.differing)
     pair = f"{verdict.first} and {verdict.second}"
     if not verdict.differing:
-        lines = [f"{pair} agree in all {n} quantities: nothing beyond three standard errors (Student's t)"]
+        lines = [f"{pair} agree in all {n} quantities: nothing beyond 3 σ"]
     else:
         lines = [
             f"{pair} agree in {len(verdict.agreeing)} of {n} quantities; by chance {0.0027 * n:.2g} would differ"
@@ -211,10 +216,11 @@ def show_number(value: float) -> str:
 
 
 def show_score(difference: Any) -> str:
-    """Return a difference in standard errors, with a mark where it is real."""
-    if not math.isfinite(difference.score):
-        return "real" if difference.is_real else "-"
-    return f"{difference.score:+.1f}" + (" *" if difference.is_real else "")
+    """Return a difference in normal deviations, with a mark where it is real."""
+    deviations = difference.normal_deviations
+    if not math.isfinite(deviations):
+        return "real *" if difference.is_real else "-"
+    return f"{deviations:+.1f}" + (" *" if difference.is_real else "")
 
 
 def to_json(comparison: Any, verdicts: list[Any], left_out: dict[str, str]) -> dict[str, Any]:
@@ -263,6 +269,7 @@ def to_json(comparison: Any, verdicts: list[Any], left_out: dict[str, str]) -> d
                 "difference": one.difference,
                 "standard_error": one.standard_error,
                 "standard_errors": one.score,
+                "normal_deviations": one.normal_deviations,
                 "probability": one.probability,
                 "real": one.is_real,
                 "likely_reasons": real.get((one.quantity.name, one.first, one.second), []),

@@ -151,9 +151,9 @@ def plot_profiles(comparison: Comparison, potential_ax: Axes, concentration_ax: 
 
 
 def plot_scores(comparison: Comparison, ax: Axes | None = None) -> Axes:
-    """Draw every difference at the end in standard errors, a row of dots for each pair of engines.
+    """Draw every difference at the end in normal deviations, a row of dots for each pair of engines.
 
-    Hollow ones are what chance may make, by Student's t; full ones are real. What is farther than ten stands at ten.
+    Hollow ones are what chance may make; full ones are real. What is farther than ten stands at ten.
     """
     ax = style.own_axes(ax)
     pairs = list(dict.fromkeys((one.first, one.second) for one in comparison.differences))
@@ -164,7 +164,7 @@ def plot_scores(comparison: Comparison, ax: Axes | None = None) -> Axes:
             height = row + 0.6 * (i / max(len(of_pair) - 1, 1) - 0.5)
             colour = style.VERMILLION if one.is_real else style.GREY
             ax.plot(
-                np.clip(one.score, -10.0, 10.0),
+                np.clip(one.normal_deviations, -10.0, 10.0),
                 height,
                 "o",
                 color=colour,
@@ -174,6 +174,6 @@ def plot_scores(comparison: Comparison, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(pairs)), ["\n− ".join(pair) for pair in pairs], fontsize=8)
     ax.set_ylim(len(pairs) - 0.5, -0.5)
     ax.set_xlim(-10.5, 10.5)
-    ax.set_xlabel("differences at the end (standard errors)")
+    ax.set_xlabel("differences at the end (σ)")
     style.tidy(ax)
     return ax

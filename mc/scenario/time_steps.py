@@ -74,9 +74,10 @@ def find_time_step_limits(scenario: Scenario) -> list[TimeStepLimit]:
         return []
     limits = _find_lattice_limits(scenario) if is_lattice(scenario) else _find_particle_limits(scenario)
     for cause, (rate, extreme) in _event_rates(scenario).items():
-        limits.append(
-            TimeStepLimit(cause, _COMFORTABLE_EVENT / rate, _SAFE_EVENT / rate, _POSSIBLE_EVENT / extreme)
-        )
+        possible = _POSSIBLE_EVENT / extreme
+        # Rates that grow without bound may be safe at the potentials of a cell only.
+        safe = min(_SAFE_EVENT / rate, possible)
+        limits.append(TimeStepLimit(cause, min(_COMFORTABLE_EVENT / rate, safe), safe, possible))
     return limits
 
 
