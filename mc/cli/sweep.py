@@ -301,7 +301,7 @@ def _quantity_table(table: Any, rows: Any, heading: str, theory: str) -> Table:
     for i, point in enumerate(rows["point"]):
         shown.add_row(
             *(_show_value(one, point) for one in table.parameters),
-            str(rows["runs"][i]),
+            _show_runs(rows["runs"][i], rows["short_runs"][i]),
             _show_mean(rows["mean"][i], rows["standard_error"][i], ".2f"),
             _show(rows["theory"][i], ".2f"),
             _show_mean(rows["difference"][i], rows["difference_standard_error"][i], "+.2f"),
@@ -314,6 +314,10 @@ def _quantity_table(table: Any, rows: Any, heading: str, theory: str) -> Table:
 def _show_value(parameter: Any, point: int) -> str:
     number = parameter.numbers[point]
     return f"{number:g}" if parameter.is_number else escape(parameter.texts[point])
+
+
+def _show_runs(runs: int, short: int) -> str:
+    return f"{runs} ({short} short)" if short else str(runs)
 
 
 def _show_mean(mean: float, error: float, layout: str) -> str:
@@ -342,8 +346,8 @@ def _tell_doubts(table: Any) -> None:
     n_short, n_runs = int(potential["short_runs"].sum()), int(potential["runs"].sum())
     if n_short:
         print_warning(
-            f"{n_short} of {n_runs} runs were too short to judge or had not come to rest (short_runs in the table): "
-            "let them run longer"
+            f"{n_short} of {n_runs} runs were too short to judge or had not come to rest (short in the table, no "
+            "verdict there): let them run longer"
         )
 
 

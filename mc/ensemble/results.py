@@ -159,13 +159,15 @@ def _row(point: int, name: str, unit: str, runs: Sequence[_Run]) -> dict[str, An
         [one.difference for one in compared], [one.difference_standard_error for one in compared]
     )
     error = difference.standard_error
-    score = difference.mean / error if error > 0.0 else math.nan
+    n_short = sum(run.is_short for run in finite)
+    # A run that had not come to rest is no evidence for or against what it rests at.
+    score = difference.mean / error if error > 0.0 and n_short == 0 else math.nan
     return {
         "point": point,
         "quantity": name,
         "unit": unit,
         "runs": len(found),
-        "short_runs": sum(run.is_short for run in finite),
+        "short_runs": n_short,
         "mean": value.mean,
         "standard_error": value.standard_error,
         "standard_error_from": BETWEEN_REPLICAS if len(found) > 1 else WITHIN_THE_RUN if found else "",

@@ -236,7 +236,7 @@ def _verdict(comparison: PotentialComparison) -> str:
         return "no channel open: no prediction"
     counted = ", pump current counted" if comparison.pump_current else ""
     ghk = f"GHK{counted}: {style.number(predicted.mean, 1)} mV"
-    if not comparison.has_noise:
+    if not comparison.has_noise and comparison.is_long_enough:
         away = comparison.membrane_potential.mean - predicted.mean
         return f"{ghk}; the mean differs by {style.number(away, 2)} mV, without noise"
     if distance is None:

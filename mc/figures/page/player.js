@@ -407,7 +407,7 @@ class Cells {
       const type = arrays.pump_type[i];
       const cycles = arrays.cycles_of_type[frame * scene.pumps.length + type];
       const { name, count } = scene.pumps[type];
-      found = { text: `${name}: ${cycles.toFixed(0)} cycles of ${count}`, x: place * this.scale };
+      found = { text: `${name}: all ${count} together have made ${cycles.toFixed(0)} cycles`, x: place * this.scale };
     });
     return found;
   }
@@ -785,6 +785,11 @@ function makeChips(parent, species, isShown, redraw) {
 }
 
 function listenToKeys(section, clock, frames, speed, chips) {
+  // Keys reach what has the focus: a click anywhere in the section gives it that.
+  section.tabIndex = -1;
+  section.addEventListener("pointerdown", (event) => {
+    if (!event.target.closest("button, input, select, a")) section.focus({ preventScroll: true });
+  });
   section.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT") return;
     const isButton = event.target.tagName === "BUTTON";

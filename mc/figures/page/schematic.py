@@ -110,7 +110,7 @@ def _glyphs(recording: Recording, records: slice) -> tuple[list[Legend], list[_G
         drawn += [(legend[-1], j < round(share * shown)) for j in range(shown)]
     for pump in recording.pumps:
         cycles = recording[f"pump_cycles.{pump.name}"][-1]
-        state = f"{cycles:,.0f} cycles of {pump.count:,}"
+        state = f"{pump.count:,} made {cycles:,.0f} cycles"
         legend.append(Legend(len(legend) + 1, pump.name, state, "pump"))
         drawn += [(legend[-1], None)] * min(each, pump.count, 2)
     room = WIDTH / max(len(drawn), 1)
