@@ -196,12 +196,13 @@ class Cells {
   drawBackground() {
     const [canvas, context] = layer(this.view);
     const { width, height } = this.view;
+    // Beneath all, for edges between pixels would be half transparent and fill up from drawing to drawing.
+    context.fillStyle = pale();
+    context.fillRect(0, 0, width, height);
     context.fillStyle = resolve("var(--outside)");
     context.fillRect(0, 0, width, this.outer);
     context.fillStyle = resolve("var(--inside)");
     context.fillRect(0, this.inner, width, height - this.inner);
-    context.fillStyle = pale();
-    context.fillRect(0, this.outer, width, this.inner - this.outer);
     context.fillStyle = resolve("var(--heads)");
     const heads = Math.floor(width / 7);
     for (let i = 0; i < heads; i++) {
