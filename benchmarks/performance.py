@@ -207,7 +207,8 @@ ratios within a table, which are measured in turns, more than the numbers. The s
 
 Million ion-steps a second of the whole self-consistent step (move, cross, gate, pump, deposit, solve), beside a
 bare random walk of the same arrays with the same random numbers, and the shares of the step. A resting
-membrane, in two dimensions with 53,000 cells.
+membrane, in two dimensions with 53,000 cells. Phases are timed one by one, each call with some 20 µs of its own:
+below 10⁶ ions in one dimension their shares add up to more than the step.
 
 {particles}
 
