@@ -72,6 +72,9 @@ _SECONDS_PER_DRAW, _SECONDS_PER_STEP, _SECONDS_PER_PROTEIN_STEP = 4e-8, 5e-6, 1e
 _FEWEST_SENSED = 5.0
 """Ions within reach of a pump below which it is said to act on their fluctuations."""
 
+_JUDGED_AFTER = 24.0
+"""Charging times that a run takes until its mean can be judged: four to come to rest and twenty to average over."""
+
 _MOST_STEPS = 2**32 - 1
 """Random numbers are drawn by a 32-bit number of the step."""
 
@@ -242,6 +245,11 @@ def advise(scenario: Scenario) -> Advice:
             warnings.append(
                 f"charging takes about {charging_time:.3g} ns, the membrane is free for {free_time:g} ns: "
                 "rest will not be reached; take more channels or a longer duration"
+            )
+        elif 0 < free_time < _JUDGED_AFTER * charging_time:
+            notes.append(
+                f"too short to hold the mean against GHK, which takes {_JUDGED_AFTER:g} charging times, "
+                f"{_JUDGED_AFTER * charging_time:.3g} ns"
             )
         if geometry.boundary == "closed" and free_time > 0:
             warnings += _judge_run_down(scenario, composition, rest)

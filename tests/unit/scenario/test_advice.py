@@ -208,6 +208,18 @@ def test_a_run_too_short_to_charge_is_warned_about(read):
     assert any("rest will not be reached" in warning for warning in warnings)
 
 
+def test_a_run_that_comes_to_rest_but_is_too_short_to_judge_is_noted(read):
+    def says(charging_times):
+        scenario = read()
+        duration = charging_times * advise(scenario).charging_time
+        advice = advise(read(f"simulation.duration={duration} ns"))
+        assert not any("rest will not be reached" in warning for warning in advice.warnings)
+        return any("too short to hold the mean against GHK" in note for note in advice.notes)
+
+    assert says(10)
+    assert not says(30)
+
+
 def test_a_membrane_held_throughout_need_not_charge(read):
     def warns(commands):
         scenario = read("channels.0.count=1", f"protocol.voltage={commands}")
