@@ -185,7 +185,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
     memory = results["bytes_per_ion"]
     (folder / "performance.md").write_text(
         PAGE.format(
-            command=results["command"].replace(results["peers_python"], "PYTHON"),
+            command=results["command"],
             machine=results["machine"],
             cores=results["cores"],
             particles=particles,
@@ -252,7 +252,11 @@ def main() -> None:
     ions = [float(number) for number in arguments.ions.split(",")]
     seconds = 1.0 if arguments.quick else 4.0
     results = {
-        "command": "python " + " ".join(["benchmarks/performance.py", *sys.argv[1:]]),
+        # As anybody would write it: where an interpreter is differs from machine to machine.
+        "command": " ".join(
+            ["python benchmarks/performance.py"]
+            + ["PYTHON" if word == arguments.peers else word for word in sys.argv[1:]]
+        ),
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "particles": measure_particles(ions[:3] if arguments.quick else ions, seconds),
@@ -261,7 +265,6 @@ def main() -> None:
         "lattice": measure_lattice(
             [1e4, 1e6, 1e8] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8, 1e9], seconds
         ),
-        "peers_python": arguments.peers or "python",
         "peers": {
             f"{dimensions}D": peers.measure(arguments.peers, dimensions, 100_000, seconds)
             for dimensions in ((1, 2) if arguments.peers else ())
