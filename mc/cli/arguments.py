@@ -54,6 +54,18 @@ class Quantity(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
+)
+
+checkpoint_every_option = click.option(
+    "--checkpoint-every",
+    type=Quantity("time"),
+    default="30 s",
+    show_default=True,
+    help="Wall time between two checkpoints, from which `ionmc resume` goes on.",
+)
+
 ignore_limits_option = click.option(
     "--ignore-limits",
     is_flag=True,

@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mc.cli.arguments import Quantity, closing_options, ignore_limits_option
+from mc.cli.arguments import (
+    Quantity,
+    checkpoint_every_option,
+    closing_options,
+    ignore_limits_option,
+    threads_option,
+)
 from mc.cli.run import NANOSECONDS_PER_SECOND, finish, interruption_told, make_progress, remove_stale
 
 
@@ -31,16 +37,8 @@ from mc.cli.run import NANOSECONDS_PER_SECOND, finish, interruption_told, make_p
     help="Folder of the results; by default that of RUN with -branch at its end.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
-)
-@click.option(
-    "--checkpoint-every",
-    type=Quantity("time"),
-    default="30 s",
-    show_default=True,
-    help="Wall time between two checkpoints, from which `ionmc resume` goes on.",
-)
+@threads_option
+@checkpoint_every_option
 @click.option(
     "--checkpoint-at",
     type=Quantity("time"),

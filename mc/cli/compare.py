@@ -146,12 +146,12 @@ def print_comparison(comparison: Any, verdicts: list[Any]) -> None:
         table.add_row(f"{quantity.name}{unit}", *cells, *scores)
     table.add_row(
         "GHK with pumps (mV)",
-        *(show_number(comparison.ghk_potential[engine]) for engine in engines),
+        *(show_five_digits(comparison.ghk_potential[engine]) for engine in engines),
         *("" for _ in verdicts),
     )
     table.add_row(
         "wall time of a run (s)",
-        *(show_number(comparison.wall_seconds[engine]) for engine in engines),
+        *(show_five_digits(comparison.wall_seconds[engine]) for engine in engines),
         *("" for _ in verdicts),
     )
     console.print(table)
@@ -205,12 +205,12 @@ def verdict_lines(verdict: Any, comparison: Any) -> list[str]:
 def show_estimate(estimate: Any) -> str:
     """Return a mean with its standard error, to two digits of it."""
     if not estimate.standard_error or not math.isfinite(estimate.standard_error):
-        return show_number(estimate.mean)
+        return show_five_digits(estimate.mean)
     decimals = max(0, 1 - math.floor(math.log10(estimate.standard_error)))
     return f"{estimate.mean:.{decimals}f} ± {estimate.standard_error:.{decimals}f}"
 
 
-def show_number(value: float) -> str:
+def show_five_digits(value: float) -> str:
     """Return a number to five digits."""
     return f"{value:.5g}" if math.isfinite(value) else "-"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mc.cli.arguments import ignore_limits_option
+from mc.cli.arguments import ignore_limits_option, threads_option
 from mc.cli.messages import print_warning
 from mc.cli.run import interruption_told, make_progress
 
@@ -25,9 +25,7 @@ EXIT_STATUS_OF_A_DIFFERENCE = 1
     help="Folder of the repetition; by default it is removed once it is compared.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run left in the output folder.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
-)
+@threads_option
 @ignore_limits_option
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def command(

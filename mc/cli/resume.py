@@ -5,16 +5,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mc.cli.arguments import closing_options
+from mc.cli.arguments import closing_options, threads_option
 from mc.cli.messages import print_warning
 from mc.cli.run import finish, interruption_told, make_progress
 
 
 @click.command(name="resume", short_help="Go on with a run that was interrupted or killed.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
-)
+@threads_option
 @closing_options
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(run: Path, threads: int | None, with_figures: bool, with_report: bool, as_json: bool) -> None:

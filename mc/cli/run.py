@@ -12,7 +12,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mc.cli.arguments import Quantity, closing_options, ignore_limits_option, scenario_arguments
+from mc.cli.arguments import (
+    Quantity,
+    checkpoint_every_option,
+    closing_options,
+    ignore_limits_option,
+    scenario_arguments,
+    threads_option,
+)
 from mc.cli.messages import print_warning
 from mc.cli.summary import find_doubts, print_summary
 from mc.errors import RecordingError
@@ -38,16 +45,8 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 )
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all random numbers.")
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
-)
-@click.option(
-    "--checkpoint-every",
-    type=Quantity("time"),
-    default="30 s",
-    show_default=True,
-    help="Wall time between two checkpoints, from which `ionmc resume` goes on.",
-)
+@threads_option
+@checkpoint_every_option
 @click.option(
     "--checkpoint-at",
     type=Quantity("time"),
