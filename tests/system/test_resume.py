@@ -99,8 +99,8 @@ def test_a_killed_run_goes_on_from_its_checkpoint(straight, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_of_each_engine(straight, tmp_path):
-    assert check_kills(straight, tmp_path, 100) > 50
+def test_two_hundred_kills_of_each_engine(straight, tmp_path):
+    assert check_kills(straight, tmp_path, 200) > 100
 
 
 def test_a_finished_run_is_not_gone_on_with(straight):
