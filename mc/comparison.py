@@ -104,7 +104,7 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
         capacitance_noise=float(capacitance_noise(recording.membrane_capacitance, recording.temperature)),
         charging_time=time_constant,
         is_free=not has_protocol(recording),
-        has_noise=recording.engine != "continuum",
+        has_noise=recording.has_noise,
     )
 
 
@@ -124,6 +124,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
     return {
         "title": recording.title,
         "engine": recording.engine,
+        "has_noise": recording.has_noise,
         "seed": recording.seed,
         "finished": recording.finished,
         "stop_reason": recording.stop_reason,
@@ -214,7 +215,7 @@ def _ledger(recording: Recording) -> dict[str, Any]:
         "ions_gained": gained,
         "open_ends": has_open_ends,
         # Whole charges add up exactly; means do to rounding.
-        "balanced": abs(largest) <= (ROUNDING * recording.n_ions if recording.engine == "continuum" else 0.0)
+        "balanced": abs(largest) <= (0.0 if recording.has_noise else ROUNDING * recording.n_ions)
         and (has_open_ends or not any(gained.values())),
     }
 

@@ -44,7 +44,7 @@ def find_doubts(summary: dict[str, Any]) -> list[str]:
         )
     elif not summary["settled"]:
         doubts.append("the membrane was still charging in the averaged part: run longer")
-    elif summary["independent_samples"] < RELIABLE_SAMPLES and summary["engine"] != "continuum":
+    elif summary["independent_samples"] < RELIABLE_SAMPLES and summary["has_noise"]:
         doubts.append(
             f"only {summary['independent_samples']:.0f} independent samples: the standard errors are uncertain"
         )
@@ -68,7 +68,7 @@ def potential_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
         if estimate is None:
             rows.append((name, "-", "no open channel"))
         else:
-            error = "no noise" if summary["engine"] == "continuum" else f"{estimate['standard_error']:.2f}"
+            error = f"{estimate['standard_error']:.2f}" if summary["has_noise"] else "no noise"
             rows.append((name, f"{estimate['mean']:.2f}", error))
     charge_noise = summary["charge_separation_standard_deviation_mV"]
     rows.append(("standard deviation of charge/C", f"{charge_noise:.2f}", ""))

@@ -76,7 +76,7 @@ def find_causes(first: Recording, second: Recording) -> list[Cause]:
     causes = []
     for one in (first, second):
         causes += _causes_of(one)
-    if "continuum" in (first.engine, second.engine):
+    if not (first.has_noise and second.has_noise):
         causes += _few_ions(first.scenario)
         causes += _noise(first.scenario)
     return list(dict.fromkeys(causes))

@@ -42,6 +42,11 @@ class Level(NamedTuple):
     engine: str
     recordings: tuple[Recording, ...]
 
+    @property
+    def has_noise(self) -> bool:
+        """See `Recording.has_noise`."""
+        return self.recordings[0].has_noise
+
 
 class Quantity(NamedTuple):
     """What is compared: a state at each record, or a number of events so far."""
@@ -200,7 +205,7 @@ def _trace(level: Level, quantity: Quantity, time: np.ndarray) -> Trace:
         [np.interp(time, one.time, _series(one)[quantity]) for one in level.recordings], dtype=float
     )
     n = len(series)
-    if level.engine == "continuum":
+    if not level.has_noise:
         return Trace(series.mean(axis=0), np.zeros(len(time)))
     if n < FEWEST_REPLICAS:
         return Trace(series.mean(axis=0), np.full(len(time), math.nan))
@@ -225,7 +230,7 @@ def _estimate(level: Level, quantity: Quantity, end_from: float) -> Estimate:
         own_errors = np.array([one.standard_error for one in averages])
         samples = np.array([one.n_effective for one in averages])
     mean = float(values.mean())
-    if level.engine == "continuum":
+    if not level.has_noise:
         return Estimate(mean, 0.0, math.inf)
     if n >= FEWEST_REPLICAS:
         error = float(values.std(ddof=1) / math.sqrt(n))

@@ -32,7 +32,7 @@ class Measured(NamedTuple):
 def measure(summary: Mapping[str, Any]) -> dict[str, Measured]:
     """Return what the summary of a run says of the quantities of the table, reversal potentials of permeant ions."""
     found = {"membrane_potential": _potential(summary), "noise": _noise(summary)}
-    if summary["engine"] == "continuum":
+    if not summary["has_noise"]:
         # The mean equations have neither noise nor chance: what is left of both in a run is how it came to rest.
         found["membrane_potential"] = found["membrane_potential"]._replace(
             standard_error=0.0, difference_standard_error=0.0

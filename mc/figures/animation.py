@@ -120,7 +120,7 @@ def animate(
 def choose_moments(recording: Recording, n_frames: int | None) -> Moments:
     """Return `n_frames` of the recorded frames, evenly spaced with the first and the last; None: see `animate`."""
     positions = recording.positions
-    if recording.engine == "continuum":
+    if not recording.has_noise:
         raise RecordingError(f"{recording.path} holds concentrations, and no ions that could be animated")
     if recording.engine == "lattice":
         raise RecordingError(
@@ -208,7 +208,7 @@ def types_of_channels(recording: Recording) -> np.ndarray:
 
 def has_events(recording: Recording) -> bool:
     """Return whether the run tells of each single transition and cycle; mean equations know none."""
-    return recording.scenario.recording.events and recording.engine != "continuum"
+    return recording.scenario.recording.events and recording.has_noise
 
 
 def find_open(recording: Recording, shown: np.ndarray, moments: Moments) -> np.ndarray:

@@ -425,6 +425,11 @@ class Recording:
         return self.attributes["engine"]
 
     @property
+    def has_noise(self) -> bool:
+        """Whether single ions and gates drew lots: mean equations have neither noise nor whole numbers of ions."""
+        return self.engine != "continuum"
+
+    @property
     def time_step(self) -> float:
         """Step in ns."""
         return self.attributes["time_step"]

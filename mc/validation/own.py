@@ -78,7 +78,7 @@ def _first(reasons: Sequence[tuple[bool, str]]) -> str:
 
 
 def _ledger_unfit(recording: Recording) -> str:
-    return _first([(recording.engine == "continuum", "real numbers are conserved but for rounding")])
+    return _first([(not recording.has_noise, "real numbers are conserved but for rounding")])
 
 
 def _ledger(recording: Recording) -> list[Check]:
@@ -213,7 +213,7 @@ def _draw_potential(recording: Recording) -> Picture:
 
 
 def _noise_unfit(recording: Recording) -> str:
-    return _first([(recording.engine == "continuum", "mean concentrations have no noise")]) or _nernst_unfit(
+    return _first([(not recording.has_noise, "mean concentrations have no noise")]) or _nernst_unfit(
         recording
     )
 

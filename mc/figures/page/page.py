@@ -169,7 +169,7 @@ def _lead(summary: dict[str, Any]) -> list[str]:
         return [measured, "No channel was open, so there is nothing to compare it with."]
     counted = ", with the pumps’ current counted," if any(summary["pump_cycles"].values()) else ""
     theory = f"Goldman-Hodgkin-Katz{counted} predicts {style.number(predicted['mean'], 1)} mV"
-    if summary["engine"] == "continuum" and summary["long_enough"] and summary["settled"]:
+    if not summary["has_noise"] and summary["long_enough"] and summary["settled"]:
         away = style.number(potential["mean"] - predicted["mean"], 2)
         return [f"{measured} {theory}: {away} mV away, without noise."]
     if distance is None:

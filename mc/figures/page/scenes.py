@@ -181,7 +181,7 @@ def make_profiles(recording: Recording) -> dict[str, Any] | None:
         "time": axis.scale(profiles.time[chosen]).round(6).tolist(),
         "timeUnit": axis.unit,
         "records": np.maximum(counts, 1).tolist(),
-        "counted": recording.engine != "continuum",
+        "counted": recording.has_noise,
         "edges": edges,
         "volume": {side: values.round(3).tolist() for side, values in volume.items()},
         "nodes": profiles.node_position[nodes].round(3).tolist(),

@@ -17,6 +17,7 @@ def summary(potential=-70.0, **changes):
     """What summary.json holds of a run, as far as the table asks for it."""
     content = {
         "engine": "lattice",
+        "has_noise": True,
         "free": True,
         "long_enough": True,
         "settled": True,
@@ -119,7 +120,7 @@ def test_under_a_protocol_there_is_no_verdict():
 
 
 def test_the_continuum_has_no_noise_and_leaves_nothing_to_chance(write):
-    folder, plan = write({(0, i): summary(engine="continuum") for i in range(2)})
+    folder, plan = write({(0, i): summary(engine="continuum", has_noise=False) for i in range(2)})
     table = make_table(folder, plan, "", paired=False)
     rows = table.of("membrane_potential")
     assert rows["difference"][0] == pytest.approx(0.2)
