@@ -15,11 +15,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numba
 import numpy as np
 from numba import float32, int32, prange, uint32
+from soak import resident_memory
 
 import mc
 from mc.compilation import available_threads, entry_point, parallel
@@ -105,17 +108,22 @@ def gate_and_pump(state):
     )
 
 
-def bytes_of(part: object) -> int:
-    """Return the memory of all arrays in a tuple of tuples and arrays."""
-    if isinstance(part, np.ndarray):
-        return part.nbytes
-    return sum(map(bytes_of, part)) if isinstance(part, tuple) else 0
+def occupy(dimensions: int, n_ions: float) -> tuple[int, int]:
+    """Return the number of ions of a run that has begun, and the memory of its process."""
+    engine = make_engine(dimensions, n_ions, 1)
+    engine.advance(2)
+    return engine.n_ions, resident_memory()
 
 
 def bytes_per_ion(dimensions: int) -> float:
-    """Return by how much the memory of a run grows with each ion."""
-    few, many = (make_engine(dimensions, n_ions, 1) for n_ions in (1e6, 2e6))
-    return (bytes_of(many.state) - bytes_of(few.state)) / (many.n_ions - few.n_ions)
+    """Return by how much the memory of a run grows with each ion: what is used, not what is reserved."""
+    fresh = get_context("spawn")
+    grown = []
+    for n_ions in (2e6, 1e7):
+        with ProcessPoolExecutor(1, mp_context=fresh) as process:
+            grown.append(process.submit(occupy, dimensions, n_ions).result())
+    (few, least), (many, most) = grown
+    return (most - least) / (many - few)
 
 
 def make_engine(dimensions: int, n_ions: float, threads: int) -> BrownianEngine:

@@ -214,8 +214,8 @@ below 10⁶ ions in one dimension their shares add up to more than the step.
 
 ![Speed against the number of ions](performance_ions.png)
 
-An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, the same
-as looked at, and room for its number among those that leave or may enter a pore.
+An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, and the same
+as looked at. More is reserved, so that all could be in pores at once, and never used.
 
 In two dimensions an ion has twice the random numbers and twice the memory to move, looks up three slopes
 instead of one and adds to two sums in a table that no longer fits the nearest cache: half of the speed in one
