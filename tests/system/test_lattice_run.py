@@ -4,61 +4,18 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from pumped_patch import write_patch
 
 from mc.cli import cli
 from mc.recording.recording import Recording
 
-SCENARIO = """
-title = "Counted"
 
-[simulation]
-engine = "lattice"
-duration = "400 us"
-seed = 1
-
-[geometry]
-{size}
-inside_length = "100 nm"
-outside_length = "100 nm"
-
-[membrane]
-thickness = "4 nm"
-capacitance = "1 uF/cm^2"
-
-[inside]
-K = "140 mM"
-Na = "12 mM"
-Cl = "8 mM"
-
-[outside]
-K = "5 mM"
-Na = "145 mM"
-Cl = "115 mM"
-
-[[channels]]
-name = "K leak"
-count = 400
-permeability = {{ K = "0.037 nm^3/ns", Na = "0.0004 nm^3/ns" }}
-gating.states = ["closed", "open"]
-gating.open = ["open"]
-gating.rates = {{ "closed->open" = "40 /ms", "open->closed" = "10 /ms" }}
-
-[[pumps]]
-name = "Na/K-ATPase"
-count = 50
-turnover = "100 /s"
-acceleration = 100.0
-"""
-SIZES = {
-    "1D": 'area = "0.5 um^2"',
-    "2D": 'dimensions = 2\nwidth = "500 nm"\ndepth = "1 um"\ngrid_spacing_y = "100 nm"',
-}
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_run_is_recorded_summarised_and_drawn(tmp_path, size):
-    scenario, folder = tmp_path / "counted.toml", tmp_path / "results"
-    scenario.write_text(SCENARIO.format(size=SIZES[size]))
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_run_is_recorded_summarised_and_drawn(tmp_path, dimensions):
+    folder = tmp_path / "results"
+    scenario = write_patch(
+        tmp_path, dimensions, "lattice", duration="400 us", length="100 nm", interval="400 ns"
+    )
     result = CliRunner().invoke(cli, ["run", str(scenario), "--output", str(folder), "--json"])
     assert result.exit_code == 0, result.output
     summary = json.loads((folder / "summary.json").read_text())
@@ -71,7 +28,7 @@ def test_a_run_is_recorded_summarised_and_drawn(tmp_path, size):
         assert recording.positions.x.shape[1] == 0
         assert recording.gating["channel"].size > 0
         assert recording.profiles.concentration.shape[1:] == (4, 22)
-        assert len(recording.maps.time) == (0 if size == "1D" else len(recording.profiles.time))
+        assert len(recording.maps.time) == (0 if dimensions == 1 else len(recording.profiles.time))
     assert not (folder / "figures" / "ions.png").exists()
     redrawn = CliRunner().invoke(cli, ["plot", str(folder), "--format", "svg"])
     assert redrawn.exit_code == 0, redrawn.output
