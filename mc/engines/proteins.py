@@ -9,7 +9,9 @@ from mc.engines.memory import named
 from mc.membrane.gating import CHAIN, FORMS, LAW, Channels, set_level
 from mc.membrane.protocols import Amplifier
 from mc.membrane.transport import MOST_IONS, PUMP, Pumps
-from mc.scenario.proteins import Channel, Pump, TransitionRate, Transporter
+from mc.scenario.carriers import Pump, Transporter
+from mc.scenario.channels import Channel
+from mc.scenario.gating import TransitionRate
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
 from mc.theory import stationary_distribution

@@ -8,7 +8,7 @@ from mc import theory
 from mc.constants import (
     LARGEST_GATING_POTENTIAL,
 )
-from mc.scenario.proteins import Pump, Transporter
+from mc.scenario.carriers import Pump, Transporter
 from mc.scenario.schema import Scenario
 from mc.scenario.time_steps import transporter_rates
 

@@ -27,6 +27,8 @@ from mc.constants import (
     thermal_potential,
 )
 from mc.formatting import html_table, show_time
+from mc.scenario.carriers import Carrier, Pump, Transporter
+from mc.scenario.channels import Channel
 from mc.scenario.fields import (
     MOST_PROTEINS,
     NOT_GIVEN,
@@ -48,7 +50,7 @@ from mc.scenario.fields import (
     raise_faults,
     read_quantity,
 )
-from mc.scenario.proteins import Carrier, Channel, Protein, Pump, Transporter
+from mc.scenario.proteins import Protein
 from mc.scenario.protocol import Electrode, Protocol
 from mc.scenario.sweeps import Sweep
 

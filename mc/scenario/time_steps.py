@@ -13,7 +13,9 @@ from mc.constants import (
     thermal_potential,
 )
 from mc.errors import StabilityError
-from mc.scenario.proteins import Channel, Gating, Pump, Transporter
+from mc.scenario.carriers import Pump, Transporter
+from mc.scenario.channels import Channel
+from mc.scenario.gating import Gating
 from mc.scenario.resolution import (
     default_voxel_size,
     follows_ions,

@@ -10,7 +10,7 @@ from mc.figures import style
 from mc.formatting import show_time
 from mc.recording.layout import PumpDescription
 from mc.recording.recording import Recording
-from mc.scenario.proteins import Channel
+from mc.scenario.channels import Channel
 
 _MICROFARADS_PER_SQUARE_CENTIMETRE = 1e2 * PICOAMPERES_PER_CHARGE_PER_NANOSECOND
 """Of 1 e/(mV nm2): 1.602e-19 C / 1e-3 V / 1e-14 cm2."""

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from mc.errors import ScenarioError
 from mc.scenario.reading import read_scenario
 
 SMALL_SCENARIO = """\
@@ -66,5 +67,18 @@ def read_2d(read):
 
     def read_with(*overrides: str):
         return read(line, *overrides)
+
+    return read_with
+
+
+@pytest.fixture
+def fault_of(read):
+    """Read the small scenario, changed by overrides that are wrong in one thing, and return the line that says so."""
+
+    def read_with(*overrides: str) -> str:
+        with pytest.raises(ScenarioError) as error:
+            read(*overrides)
+        [line] = str(error.value).splitlines()
+        return line
 
     return read_with

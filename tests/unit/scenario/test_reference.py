@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mc.scenario.proteins import Channel, Gating, Pore, Pump, Transporter
+from mc.scenario.carriers import Pump, Transporter
+from mc.scenario.channels import Channel, Pore
+from mc.scenario.gating import Gating
 from mc.scenario.protocol import (
     Block,
     CurrentCommand,

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from mc.errors import ScenarioError
 from mc.scenario.fields import Model
-from mc.scenario.proteins import Gating
+from mc.scenario.gating import Gating
 from mc.scenario.schema import Scenario, make_known_species
 
 GATE = "channels.0.gating="
