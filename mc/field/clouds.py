@@ -194,6 +194,16 @@ def find_shapes(positions, transverse, start, mesh, cells, shapes):
 
 
 @internal
+def find_mesh_cells(positions, transverse, start, mesh, cells):
+    """Write the cell of each ion of a block; see `find_shapes`."""
+    n = positions.size
+    find_cells(positions, cells, mesh.inverse_spacing, mesh.stride)
+    for axis in range(mesh.cells.size):
+        coordinates = transverse[axis, start : start + n]
+        refine_cells(coordinates, mesh.inverse_spacings[axis], mesh.cells[axis], cells)
+
+
+@internal
 def gather_slopes(slopes, cells, looked_up):
     """Look up the slopes of all subsets for each ion of a block; without transverse axes that is the field itself.
 
@@ -233,12 +243,12 @@ def add_components(looked_up, shapes, n, ratios, components):
 
 
 @internal
-def wrap_block(before, displacements, width, after):
-    """Write where a block is on a periodic axis after its displacements, each of at most the width (nm)."""
-    for k in range(before.size):
-        moved = before[k] + displacements[k]
+def move_round(coordinates, displacements, width):
+    """Move a block along a periodic axis by its displacements, each of at most the width (nm)."""
+    for k in range(coordinates.size):
+        moved = coordinates[k] + displacements[k]
         moved = moved + width if moved < float32(0.0) else moved
-        after[k] = moved - width if moved >= width else moved
+        coordinates[k] = moved - width if moved >= width else moved
 
 
 @internal

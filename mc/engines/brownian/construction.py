@@ -117,7 +117,6 @@ def make_plane(
         looked_up=np.zeros(block, dtype=np.float32),
         components=np.zeros((chunks, axes, motion.BLOCK), dtype=np.float32),
         packed=np.zeros((chunks, subsets // 2, motion.BLOCK), dtype=np.int64),
-        moved=np.zeros((chunks, motion.BLOCK), dtype=np.float32),
     )
     tables, look_tables = (clouds.make_sums(mesh, n_species, chunks) for _ in range(2))
     return Plane(

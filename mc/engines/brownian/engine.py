@@ -578,7 +578,6 @@ def _make_scratch(ions: stepping.Ions, n_species: int, stride: int, threads: int
     chunk_blocks = np.linspace(0, n_blocks, chunks + 1).astype(np.int64)
     largest_chunk = int(np.diff(chunk_blocks).max()) * motion.BLOCK
     return stepping.Scratch(
-        positions=np.zeros((chunks, motion.BLOCK), dtype=np.float32),
         words=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),
         cells=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),
         weights=np.zeros((chunks, motion.BLOCK), dtype=np.uint32),

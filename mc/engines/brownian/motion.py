@@ -92,25 +92,35 @@ def draw_words(words, first_pair, step, key_0, key_1):
         words[k + half] = second
 
 
-@internal
-def drift_block(before, after, displacements, length_inside, length_outside):
-    """Write where a block is after its drift, away from the membrane for positive displacements.
+@compiled
+def centre(word):
+    """Return the upper bits of a random word as a number that is as often below zero as above."""
+    return float32(int32(uint32(word >> uint32(8))) - int32(1 << 23)) + float32(0.5)
 
-    `after` must not be `before` itself: loops over arrays that overlap are not vectorised.
-    """
-    for k in range(before.size):
-        x = before[k]
+
+@internal
+def drift_block(positions, displacements, length_inside, length_outside):
+    """Let a block drift, away from the membrane for positive displacements."""
+    for k in range(positions.size):
+        x = positions[k]
         outside = x > float32(0.0)
-        length = length_outside if outside else length_inside
-        distance = reflect(abs(x) + displacements[k], length)
-        after[k] = distance if outside else -distance
+        distance = reflect(abs(x) + displacements[k], length_outside if outside else length_inside)
+        positions[k] = distance if outside else -distance
 
 
 @internal
-def diffuse_block(
-    positions, words, is_candidate, scale, length_inside, length_outside, threshold_inside, threshold_outside
+def drift_and_diffuse_block(
+    positions,
+    displacements,
+    words,
+    is_candidate,
+    scale,
+    length_inside,
+    length_outside,
+    threshold_inside,
+    threshold_outside,
 ):
-    """Move a block by one diffusive increment, and flag the ions that are candidates for entering a pore.
+    """Move a block by its drift, then by one diffusive increment, and flag the candidates for entering a pore.
 
     An ion whose increment would cross the face is reflected. It is a candidate when the low byte of its random
     word is below the threshold of its side: a first, cheap draw of probability threshold/256 that spares nearly all
@@ -122,8 +132,7 @@ def diffuse_block(
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
         word = words[k]
-        centred = float32(int32(uint32(word >> uint32(8))) - int32(1 << 23)) + float32(0.5)
-        target = abs(x) + scale * centred
+        target = reflect(abs(x) + displacements[k], length) + scale * centre(word)
         is_candidate[k] = uint32(
             uint32(target < float32(0.0)) & uint32(uint32(word & uint32(255)) < threshold)
         )
@@ -155,14 +164,11 @@ def collect(is_candidate, first_ion, candidates, n_candidates):
 def add_increments(words, scale, displacements):
     """Add a diffusive increment along a transverse axis to the displacements of a block."""
     for k in range(displacements.size):
-        centred = float32(int32(uint32(words[k] >> uint32(8))) - int32(1 << 23)) + float32(0.5)
-        displacements[k] += scale * centred
+        displacements[k] += scale * centre(words[k])
 
 
 @internal
-def move_along(
-    block, start, n, ions, species, transverse, target, chunk, scratch, sheet, keys, step, diffuses
-):
+def move_along(block, start, n, ions, species, transverse, chunk, scratch, sheet, keys, step, diffuses):
     """Move a block along the membrane, by its displacements in the components and by diffusion."""
     for axis in range(transverse.shape[0]):
         displacements = sheet.components[chunk, axis, :n]
@@ -170,9 +176,7 @@ def move_along(
             first_pair = uint32(block * (BLOCK // 2))
             draw_words(scratch.words[chunk], first_pair, step, keys[axis, 0], keys[axis, 1])
             add_increments(scratch.words[chunk, :n], ions.increment_scales[species], displacements)
-        moved = sheet.moved[chunk, :n]
-        clouds.wrap_block(transverse[axis, start : start + n], displacements, sheet.widths[axis], moved)
-        clouds.copy_row(moved, target[axis, start : start + n])
+        clouds.move_round(transverse[axis, start : start + n], displacements, sheet.widths[axis])
 
 
 @internal
@@ -202,16 +206,18 @@ def move_chunk(
     sheet,
     tables,
     counts_ions,
+    has_field,
     transverse,
     transverse_target,
     transverse_keys,
 ):
-    """Drift, diffuse (if `diffuses` is not 0) and deposit the blocks of one chunk.
+    """Drift, diffuse and deposit the blocks of one chunk.
 
-    Writes the new positions to `target` (the positions themselves to move the ions, another array to look where they
-    would be), and fills row `chunk` of the sums and candidates. `leavers` is None where the far ends are closed; the
-    arguments from `mesh` on are None where no transverse axis is tracked. `tables`: the sums of all chunks there, in
-    which the ions of each species are counted if `counts_ions` is not 0.
+    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
+    and they only drift in it, to look where they would be. Fills row `chunk` of the sums and candidates. `leavers` is
+    None where the far ends are closed; the arguments from `mesh` on are None where no transverse axis is tracked.
+    `tables`: the sums of all chunks there, in which the ions of each species are counted if `counts_ions` is not 0;
+    if `has_field` is 0 the baths have none, and no charge is added up.
     """
     spacing, stride = baths.inverse_spacing, baths.stride
     length_inside, length_outside = baths.mirror_inside, baths.mirror_outside
@@ -227,19 +233,25 @@ def move_chunk(
     for block in range(first_block, last_block):
         start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
         n = stop - start
-        positions = scratch.positions[chunk, :n]
+        positions = target[start:stop]
         words = scratch.words[chunk, :n]
         cells = scratch.cells[chunk, :n]
         weights = scratch.weights[chunk, :n]
         displacements = scratch.displacements[chunk, :n]
 
-        find_cells(ions.positions[start:stop], cells, spacing, stride)
+        if not diffuses:
+            clouds.copy_row(ions.positions[start:stop], positions)
+            if sheet is not None:
+                for axis in range(transverse.shape[0]):
+                    clouds.copy_row(transverse[axis, start:stop], transverse_target[axis, start:stop])
         if sheet is None:
+            find_cells(positions, cells, spacing, stride)
             gather(drift[species], cells, displacements)
-        else:
+        elif has_field:
+            find_cells(positions, cells, spacing, stride)
             find_displacements(
-                ions.positions[start:stop],
-                transverse,
+                positions,
+                transverse_target,
                 start,
                 species,
                 mesh,
@@ -248,14 +260,17 @@ def move_chunk(
                 cells,
                 displacements,
             )
-        drift_block(ions.positions[start:stop], positions, displacements, length_inside, length_outside)
+        else:
+            displacements[:] = float32(0.0)
+            sheet.components[chunk] = float32(0.0)
 
         if diffuses:
             draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
             # The weights are not yet known: until then their memory holds the flags of the candidates.
             is_candidate = weights
-            diffuse_block(
+            drift_and_diffuse_block(
                 positions,
+                displacements,
                 words,
                 is_candidate,
                 ions.increment_scales[species],
@@ -268,8 +283,9 @@ def move_chunk(
             if leavers is not None:
                 find_leavers(positions, weights, baths.length_inside, baths.length_outside)
                 leavers.n_ions[chunk] = collect(weights, start, leavers.ions[chunk], leavers.n_ions[chunk])
+        else:
+            drift_block(positions, displacements, length_inside, length_outside)
 
-        clouds.copy_row(positions, target[start:stop])
         if sheet is None:
             find_cells_and_weights(positions, cells, weights, spacing, stride)
             deposit(cells, weights, scratch.histograms[chunk])
@@ -286,7 +302,6 @@ def move_chunk(
                 n,
                 ions,
                 species,
-                transverse,
                 transverse_target,
                 chunk,
                 scratch,
@@ -295,17 +310,20 @@ def move_chunk(
                 step,
                 diffuses,
             )
-            clouds.deposit_block(
-                positions,
-                transverse_target,
-                start,
-                sheet.valences[species],
-                mesh,
-                cells,
-                sheet.shapes[chunk],
-                sheet.packed[chunk],
-                tables.charges[chunk],
-            )
+            if has_field:
+                clouds.deposit_block(
+                    positions,
+                    transverse_target,
+                    start,
+                    sheet.valences[species],
+                    mesh,
+                    cells,
+                    sheet.shapes[chunk],
+                    sheet.packed[chunk],
+                    tables.charges[chunk],
+                )
+            elif counts_ions:
+                clouds.find_mesh_cells(positions, transverse_target, start, mesh, cells)
             if counts_ions:
                 clouds.count_ions(cells, tables.counts[chunk, species])
     scratch.n_candidates[chunk] = n_candidates
@@ -327,6 +345,7 @@ def move_chunks(
     sheet,
     tables,
     counts_ions,
+    has_field,
     transverse,
     transverse_target,
     transverse_keys,
@@ -349,6 +368,7 @@ def move_chunks(
             sheet,
             tables,
             counts_ions,
+            has_field,
             transverse,
             transverse_target,
             transverse_keys,

@@ -76,7 +76,6 @@ class Sheet(NamedTuple):
     components: np.ndarray
     packed: np.ndarray
     """See `clouds.deposit_block`."""
-    moved: np.ndarray
 
 
 class Plane(NamedTuple):

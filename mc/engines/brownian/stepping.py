@@ -70,7 +70,6 @@ class Ions(NamedTuple):
 class Scratch(NamedTuple):
     """Working memory, one row for each chunk of blocks."""
 
-    positions: np.ndarray
     words: np.ndarray
     cells: np.ndarray
     weights: np.ndarray
@@ -345,6 +344,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             None,
             None,
             None,
+            None,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
@@ -364,6 +364,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             plane.sheet,
             plane.tables,
             counts_ions,
+            uint32(np.isnan(field.clamped_drop)),
             plane.transverse,
             plane.transverse,
             plane.keys,
@@ -393,6 +394,7 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             None,
             None,
             None,
+            None,
         )
     if plane is not None:
         move_chunks(
@@ -409,6 +411,7 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             plane.mesh,
             plane.sheet,
             plane.look_tables,
+            uint32(1),
             uint32(1),
             plane.transverse,
             plane.look_transverse,

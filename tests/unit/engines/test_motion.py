@@ -25,7 +25,10 @@ def diffuse(positions, words, threshold=0, length=10.0, scale=None):
     is_candidate = np.zeros(positions.size, np.uint32)
     scale = np.float32(3.0 / 2**23) if scale is None else scale
     lengths = np.float32(length), np.float32(length)
-    motion.diffuse_block.py_func(positions, words, is_candidate, scale, *lengths, *np.uint32([threshold] * 2))
+    drift = np.zeros(positions.size, np.float32)
+    motion.drift_and_diffuse_block.py_func(
+        positions, drift, words, is_candidate, scale, *lengths, *np.uint32([threshold] * 2)
+    )
     return is_candidate
 
 
@@ -71,10 +74,26 @@ def test_a_reflected_ion_is_as_far_from_the_face_as_its_move_went_beyond():
 
 
 def test_drift_moves_away_from_the_membrane_for_positive_displacements():
-    before, after = np.array([-5.0, 5.0, 9.5, -0.2], np.float32), np.zeros(4, np.float32)
+    positions = np.array([-5.0, 5.0, 9.5, -0.2], np.float32)
     displacements = np.array([1.0, 1.0, 1.0, -0.5], np.float32)
-    motion.drift_block.py_func(before, after, displacements, np.float32(10.0), np.float32(10.0))
-    np.testing.assert_allclose(after, [-6.0, 6.0, 9.5, -0.3], atol=1e-6)
+    motion.drift_block.py_func(positions, displacements, np.float32(10.0), np.float32(10.0))
+    np.testing.assert_allclose(positions, [-6.0, 6.0, 9.5, -0.3], atol=1e-6)
+
+
+def test_a_block_that_drifts_and_diffuses_at_once_moves_as_one_that_does_both_in_turn():
+    random = np.random.default_rng(2)
+    positions = (random.uniform(0, 10.0, 500) * random.choice([-1, 1], 500)).astype(np.float32)
+    displacements = random.normal(0.0, 0.5, 500).astype(np.float32)
+    words = random.integers(0, 2**32, 500, dtype=np.uint32)
+    in_turn, at_once, flags = positions.copy(), positions.copy(), np.zeros(500, np.uint32)
+    lengths = np.float32(10.0), np.float32(10.0)
+    motion.drift_block.py_func(in_turn, displacements, *lengths)
+    expected = diffuse(in_turn, words, threshold=128)
+    motion.drift_and_diffuse_block.py_func(
+        at_once, displacements, words, flags, np.float32(3.0 / 2**23), *lengths, *np.uint32([128] * 2)
+    )
+    np.testing.assert_array_equal(at_once, in_turn)
+    np.testing.assert_array_equal(flags, expected)
 
 
 @pytest.mark.parametrize("flagged", [[], [0], [63, 64], [127], [130, 131], list(range(140))])

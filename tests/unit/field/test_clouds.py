@@ -253,11 +253,11 @@ def test_the_field_along_the_membrane_of_a_ramp_is_exact():
 
 
 @njit
-def wrap(before, displacements, width, after):
-    clouds.wrap_block(before, displacements, width, after)
+def move_round(coordinates, displacements, width):
+    clouds.move_round(coordinates, displacements, width)
 
 
 def test_a_periodic_axis_brings_ions_back_on_the_other_side():
-    after = np.zeros(3, np.float32)
-    wrap(np.float32([0.5, 5.5, 3.0]), np.float32([-1.0, 1.0, 0.25]), np.float32(6.0), after)
-    np.testing.assert_allclose(after, [5.5, 0.5, 3.25])
+    coordinates = np.float32([0.5, 5.5, 3.0])
+    move_round(coordinates, np.float32([-1.0, 1.0, 0.25]), np.float32(6.0))
+    np.testing.assert_allclose(coordinates, [5.5, 0.5, 3.25])
