@@ -370,7 +370,7 @@ class _Run:
         self.record_every = self._steps(recording.interval)
         self.profile_every = self._steps(recording.profile_interval)
         self.positions_every = self._steps(recording.positions_interval)
-        self.blocks = series_blocks(recorder.description)
+        self.blocks = list(series_blocks(recorder.description))
         self.recorded_ions = recorder.description.recorded_ions
         self.concentrations: list[NDArray] = []
         self.potentials: list[NDArray] = []
@@ -392,7 +392,9 @@ class _Run:
         try:
             self._go()
         except (LedgerError, NumericalError, StabilityError) as error:
+            self._write_events()
             raise type(error)(f"{error}. {self._keep_last_good()}") from error
+        self._write_events()
         self.recorder.finish(COMPLETED, self._elapsed(), self._recording_seconds())
         remove_checkpoints(self.recorder.path.parent)
 
@@ -406,7 +408,6 @@ class _Run:
                 next_stop = self._next_stop()
                 while self.engine.step < next_stop:
                     self._advance(min(next_stop - self.engine.step, self._piece()))
-                    self._write_events()
                     if self.engine.step < next_stop:
                         self._heed(signals)
                 with_positions = (
@@ -429,24 +430,33 @@ class _Run:
 
     def _advance(self, n_steps: int) -> None:
         started = time.monotonic()
-        self.engine.advance(n_steps)
+        made = self.engine.advance(n_steps)
         self.seconds_of_steps += time.monotonic() - started
+        if made < n_steps:
+            # There may be no more room for events.
+            self._write_events()
 
     def _heed(self, signals: list[int]) -> None:
-        """Keep a checkpoint if it is time, and end the run if a signal asks for it; all due is recorded by now."""
+        """Flush or keep a checkpoint if it is time, and end the run if a signal asks for it; all due is recorded."""
         if self.engine.step == self.n_steps:
             return
         if signals or time.monotonic() - self.kept >= self.checkpoint_every:
-            self.recorder.flush()
+            self._flush()
             write_checkpoint(self.recorder.path.parent, *self._state())
             self.kept = time.monotonic()
+        elif self.recorder.is_due:
+            self._flush()
         if signals:
             raise Interrupted(signals[0])
 
     def _keep_if_asked_for(self) -> None:
         if self.engine.step in self.keep_at:
-            self.recorder.flush()
+            self._flush()
             keep_checkpoint(self.recorder.path.parent, *self._state())
+
+    def _flush(self) -> None:
+        self._write_events()
+        self.recorder.flush()
 
     def _remember(self) -> None:
         """Copy the present state, of which all that can be checked was found good."""
@@ -487,6 +497,7 @@ class _Run:
 
     def _state(self) -> Checkpoint:
         """Return what the engine needs to go on, what waits to be averaged, and how far the file is."""
+        self._write_events()
         header = {
             **self.plan.header(),
             "step": self.engine.step,
@@ -547,30 +558,28 @@ class _Run:
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:
         """Return one row of the series, in the order of its columns."""
-        row = np.empty(sum(block.stop - block.start for block in self.blocks.values()))
-        for name, values in (
-            ("membrane_potential", observation.membrane_potential),
-            ("charge_separation_potential", observation.charge_separation_potential),
-            ("ions_inside", observation.ions[:, 0]),
-            ("ions_outside", observation.ions[:, 1]),
-            ("ions_in_pores", observation.ions_in_pores),
-            ("bulk_concentration_inside", observation.bulk_concentrations[:, 0]),
-            ("bulk_concentration_outside", observation.bulk_concentrations[:, 1]),
-            ("open_channels", observation.open_channels),
-            ("state", np.concatenate([np.empty(0), *observation.states])),
-            ("crossings_outward", observation.crossings[:, :, 0].ravel()),
-            ("crossings_inward", observation.crossings[:, :, 1].ravel()),
-            ("permeability", observation.permeability),
-            ("displaced_charge", observation.displaced_charge.ravel()),
-            ("pump_cycles", observation.pump_cycles[:, 0]),
-            ("pump_cycles_backward", observation.pump_cycles[:, 1]),
-            ("command_potential", observation.command_potential),
-            ("injected_charge", observation.injected_charge),
-            ("electrode", self.filter.read(observation.step, observation.electrodes)),
-            ("ledger_charge", observation.total_charge),
-        ):
-            row[self.blocks[name]] = values
-        return row
+        values: dict[str, float | NDArray] = {
+            "membrane_potential": observation.membrane_potential,
+            "charge_separation_potential": observation.charge_separation_potential,
+            "ions_inside": observation.ions[:, 0],
+            "ions_outside": observation.ions[:, 1],
+            "ions_in_pores": observation.ions_in_pores,
+            "bulk_concentration_inside": observation.bulk_concentrations[:, 0],
+            "bulk_concentration_outside": observation.bulk_concentrations[:, 1],
+            "open_channels": observation.open_channels,
+            "state": np.concatenate([np.empty(0), *observation.states]),
+            "crossings_outward": observation.crossings[:, :, 0],
+            "crossings_inward": observation.crossings[:, :, 1],
+            "permeability": observation.permeability,
+            "displaced_charge": observation.displaced_charge,
+            "pump_cycles": observation.pump_cycles[:, 0],
+            "pump_cycles_backward": observation.pump_cycles[:, 1],
+            "command_potential": observation.command_potential,
+            "injected_charge": observation.injected_charge,
+            "electrode": self.filter.read(observation.step, observation.electrodes),
+            "ledger_charge": observation.total_charge,
+        }
+        return np.concatenate([values[name] for name in self.blocks], axis=None, dtype=np.float64)
 
     def _write_events(self) -> None:
         events = self.engine.drain_events()
@@ -633,6 +642,8 @@ def check_numbers(observation: Observation, now: float) -> None:
             ("map of the potential", observation.maps.potential, _OF_POTENTIALS),
             ("map of concentrations", observation.maps.concentrations, _OF_CONCENTRATIONS),
         ]
+    if np.isfinite(np.concatenate([values for _, values, _ in looked_at], axis=None)).all():
+        return
     for quantity, values, cause in looked_at:
         is_good = np.isfinite(values)
         if not np.all(is_good):

@@ -1,5 +1,6 @@
 """What every engine does alike: follow a protocol, count the states of channels, read the instruments."""
 
+import itertools
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -104,8 +105,9 @@ class DrivenEngine(ABC):
 
     def _count_states(self) -> tuple[Numbers, ...]:
         """Return for each channel type the number of channels in each state."""
+        first_state = np.cumsum([0, *(len(one.states) for one in self.scenario.channels)])
         chains = self.state.channels.chains
-        return tuple(
-            np.bincount(chains["state"][chains["channel_type"] == i], minlength=len(one.states))
-            for i, one in enumerate(self.scenario.channels)
+        counts = np.bincount(
+            first_state[chains["channel_type"]] + chains["state"], minlength=int(first_state[-1])
         )
+        return tuple(counts[i:j] for i, j in itertools.pairwise(first_state.tolist()))

@@ -115,6 +115,8 @@ class LowPass:
 
     def read(self, step: int, potentials: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the amplifiers show at a step when the electrodes are at `potentials`, (electrodes,) mV."""
+        if not potentials.size:
+            return potentials
         waited = step - self._step[0]
         passed = np.array(
             [-math.expm1(-rate * waited) if math.isfinite(rate) else 1.0 for rate in self._rates]

@@ -165,15 +165,21 @@ class BrownianEngine(DrivenEngine):
         state, stride, look = self.state, self.state.box.grid.stride, self.state.look
         bath_counts = look.counts.reshape(-1, 2, stride)
         ions = bath_counts[:, :, :-1].sum(axis=2)
-        in_pores = self._count_in_pores()
-        self._check_ledger(ions, bath_counts[:, :, -1].sum(axis=1), in_pores)
+        species_in_pores = self._species_in_pores()
+        in_pores = np.bincount(species_in_pores, minlength=len(ions))
         induced, _ = crossing.charge_in_pores(state.pores, state.ions.valences, state.ions.first_ion)
         charge = float(state.ions.valences @ ions[:, 0]) + float(state.box.end_charges[0]) + induced
+        total_charge = float(
+            state.ions.valences @ (ions.sum(axis=1) + in_pores) + state.box.end_charges.sum()
+        )
+        drop = charge / state.box.grid.membrane_capacitance
+        self._check_ions(ions, bath_counts[:, :, -1].sum(axis=1), in_pores)
+        self._check_charge(total_charge, drop)
         inner, outer = look.potential[:stride], look.potential[stride:]
         return Observation(
             step=self.step,
             membrane_potential=self._bulk_mean(inner, 0) - self._bulk_mean(outer, 1),
-            charge_separation_potential=charge / state.box.grid.membrane_capacitance,
+            charge_separation_potential=drop,
             field_potential_drop=float(inner[0] - outer[0]),
             ions=ions,
             ions_in_pores=in_pores,
@@ -185,11 +191,9 @@ class BrownianEngine(DrivenEngine):
             open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
             permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
             states=self._count_states(),
-            total_charge=float(
-                state.ions.valences @ (ions.sum(axis=1) + in_pores) + state.box.end_charges.sum()
-            ),
+            total_charge=total_charge,
             crossings=state.pores.crossings.copy(),
-            displaced_charge=self._displaced_charge(),
+            displaced_charge=self._displaced_charge(species_in_pores),
             injected_charge=int(state.amplifier.injected[0]),
             command_potential=self._command_potential(),
             electrodes=self._read_electrodes(),
@@ -245,26 +249,34 @@ class BrownianEngine(DrivenEngine):
     def _along_x(by_side: NDArray) -> NDArray:
         return np.concatenate([by_side[:, 0, ::-1], by_side[:, 1, :]], axis=1)
 
-    def _bulk_cells(self, side: int) -> slice:
+    @cached_property
+    def _bulk_cells(self) -> tuple[slice, slice]:
+        """The cells of the bulk of each side."""
         spacing = self.state.box.grid.spacing
-        return slice(
-            math.ceil(self.bulk_from[side] / spacing), math.ceil(self.state.box.lengths[side] / spacing)
+        inside, outside = (
+            slice(math.ceil(start / spacing), math.ceil(length / spacing))
+            for start, length in zip(self.bulk_from, self.state.box.lengths, strict=True)
         )
+        return inside, outside
+
+    @cached_property
+    def _bulk_volumes(self) -> NDArray[np.float64]:
+        """Of each side, (2,) nm3."""
+        lengths = []
+        for side, cells in enumerate(self._bulk_cells):
+            edges = self.cell_edges(side)
+            lengths.append(edges[cells.stop] - edges[cells.start])
+        return np.array(lengths) * self.state.box.grid.area
 
     def _bulk_mean(self, node_potential: NDArray[np.float64], side: int) -> float:
-        return float(node_potential[self._bulk_cells(side)].mean())
+        return float(node_potential[self._bulk_cells[side]].mean())
 
     def _bulk_concentrations(self, bath_counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        concentrations = np.empty(bath_counts.shape[:2])
-        for side in range(2):
-            cells = self._bulk_cells(side)
-            edges = self.cell_edges(side)
-            length = edges[cells.stop] - edges[cells.start]
+        ions = np.empty(bath_counts.shape[:2])
+        for side, cells in enumerate(self._bulk_cells):
             # An ion at the far wall itself is counted in the cell beyond it.
-            ions = bath_counts[:, side, cells.start : cells.stop + 1].sum(axis=1)
-            volume = length * self.state.box.grid.area
-            concentrations[:, side] = ions / volume / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-        return concentrations
+            ions[:, side] = bath_counts[:, side, cells.start : cells.stop + 1].sum(axis=1)
+        return ions / self._bulk_volumes / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 
     def _physical_positions(self, positions: NDArray[np.float32]) -> NDArray[np.float64]:
         thickness = self.scenario.membrane.thickness
@@ -285,7 +297,7 @@ class BrownianEngine(DrivenEngine):
         places[:, in_pores["ion"]] = plane.mouths.sites[in_pores["channel"]]
         return places
 
-    def _displaced_charge(self) -> NDArray[np.float64]:
+    def _displaced_charge(self, species_in_pores: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the charge displaced through the slab by all that were in pores: z times the way over its thickness.
 
         (channel types, species) in e, outward positive: Shockley-Ramo. Ions that went back have displaced nothing.
@@ -295,9 +307,8 @@ class BrownianEngine(DrivenEngine):
         displaced = (crossings[:, :, 0] - crossings[:, :, 1]).astype(np.float64)
         if rows.size:
             channel_type = state.channels.chains["channel_type"][rows["channel"]]
-            species = np.searchsorted(state.ions.first_ion, rows["ion"], side="right") - 1
             way = rows["depth"] / state.pores.thickness - (rows["origin"] == crossing.OUTSIDE)
-            np.add.at(displaced, (channel_type, species), way)
+            np.add.at(displaced, (channel_type, species_in_pores), way)
         return displaced * state.ions.valences
 
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
@@ -344,35 +355,34 @@ class BrownianEngine(DrivenEngine):
     def _ions_in_pores(self) -> NDArray:
         return self.state.pores.table[: self.state.pores.n_ions[0]]
 
-    def _count_in_pores(self) -> NDArray[np.int64]:
-        species = np.searchsorted(self.state.ions.first_ion, self._ions_in_pores()["ion"], side="right") - 1
-        return np.bincount(species, minlength=self.state.ions.valences.size)
+    def _species_in_pores(self) -> NDArray[np.int64]:
+        ions = self._ions_in_pores()["ion"]
+        return np.searchsorted(self.state.ions.first_ion, ions, side="right") - 1
 
-    def _check_ledger(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
+    def _check_ions(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
+        """Raise LedgerError unless there are all that there were, but for those that came and went."""
         composition = self.composition
-        exchanged = self._exchanged().sum(axis=1)
         expected = composition.counts_inside + composition.counts_outside
-        expected = expected + exchanged[:, exchange.ENTERED] - exchanged[:, exchange.LEFT]
+        if self.state.reservoirs is not None:
+            exchanged = self._exchanged().sum(axis=1)
+            expected = expected + exchanged[:, exchange.ENTERED] - exchanged[:, exchange.LEFT]
         in_reservoirs = np.diff(self.state.ions.first_ion) - expected
-        time = self.step * self.time_step
-        if np.any(ions.sum(axis=1) + in_pores != expected) or np.any(parked != in_pores + in_reservoirs):
+        if (ions.sum(axis=1) + in_pores != expected).any() or (parked != in_pores + in_reservoirs).any():
             raise LedgerError(
-                f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
+                f"ions were lost or made by {self.step * self.time_step:g} ns: expected {expected.tolist()} of "
                 f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()} in the baths and "
                 f"{in_pores.tolist()} in pores"
             )
-        if not np.isnan(self.state.field.clamped_drop):
+
+    def _check_charge(self, charge: float, drop: float) -> None:
+        """Raise LedgerError unless the box is neutral and the charges inside put `drop` across the membrane."""
+        in_field = float(self.state.field.slab_drop[0])
+        if not math.isnan(self.state.field.clamped_drop):
             return
-        pores, box = self.state.pores, self.state.box
-        valences = self.state.ions.valences
-        induced, total = crossing.charge_in_pores(pores, valences, self.state.ions.first_ion)
-        charge = float(valences @ ions.sum(axis=1) + box.end_charges.sum()) + total
-        inside = float(valences @ ions[:, 0] + box.end_charges[0]) + induced
-        drop = inside / box.grid.membrane_capacitance
-        if charge != 0.0 or abs(drop - self.state.field.slab_drop[0]) > 1e-9 * (1.0 + abs(drop)):
+        if charge != 0.0 or abs(drop - in_field) > 1e-9 * (1.0 + abs(drop)):
             raise LedgerError(
-                f"charge was lost or made by {time:g} ns: the box holds {charge:g} e; counted charge puts "
-                f"{drop:.9g} mV across the membrane, the field {self.state.field.slab_drop[0]:.9g} mV"
+                f"charge was lost or made by {self.step * self.time_step:g} ns: the box holds {charge:g} e; "
+                f"counted charge puts {drop:.9g} mV across the membrane, the field {in_field:.9g} mV"
             )
 
 
