@@ -39,10 +39,11 @@ from mc.recording.layout import (
 )
 from mc.recording.recorder import Recorder, refuse_existing
 from mc.recording.recording import Recording
+from mc.sampling import LEAST_OF_A_SPECIES, fair_sample
 from mc.scenario.advice import Advice, advise
 from mc.scenario.limits import refuse_what_does_not_fit
 from mc.scenario.placement import place
-from mc.scenario.schema import Scenario, ScenarioSource
+from mc.scenario.schema import MOST_RECORDED_IONS, Scenario, ScenarioSource
 from mc.scenario.time_steps import resolve_time_step
 
 ENGINES: dict[str, type[BrownianEngine] | type[LatticeEngine] | type[ContinuumEngine]] = {
@@ -697,6 +698,13 @@ class _MapMean:
         return means
 
 
+def choose_recorded(species_of_slots: NDArray[np.int64], stride: int | None) -> NDArray[np.int64]:
+    """Return the slots (recorded,) whose positions are recorded: every `stride`-th, or a fair sample without one."""
+    if stride is None:
+        return fair_sample(species_of_slots, MOST_RECORDED_IONS, LEAST_OF_A_SPECIES)
+    return np.arange(0, species_of_slots.size, stride)
+
+
 def describe(
     scenario: Scenario,
     engine: Engine,
@@ -711,7 +719,7 @@ def describe(
     source = scenario.source
     overrides: Sequence[str] = source.overrides if source else ()
     centres, widths, nodes = engine.cells_along_x()
-    recorded = np.arange(0, engine.species_of_slots.size, scenario.recording.positions_stride)
+    recorded = choose_recorded(engine.species_of_slots, scenario.recording.positions_stride)
     placement = place(scenario, seed)
     return RunDescription(
         title=scenario.title,

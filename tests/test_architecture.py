@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "mc"
 
 LAYERS = [
     {"constants", "errors", "compilation", "formatting"},
-    {"theory", "streams", "units"},
+    {"theory", "streams", "units", "sampling"},
     {"scenario"},
     {"membrane", "field", "recording"},
     {"engines", "analysis"},

@@ -27,14 +27,12 @@ from mc.analysis.potential import ghk_series
 from mc.errors import RecordingError
 from mc.figures import style
 from mc.recording.recording import Recording
+from mc.sampling import LEAST_OF_A_SPECIES, evenly_spaced, fair_sample
 
 FORMATS = ("gif", "mp4")
 
 MOST_FRAMES = 200
 """Frames of an animation for which no number is asked."""
-
-LEAST_OF_A_SPECIES = 20
-"""Ions of a species that are shown, if so many were recorded, however rare it is beside the others."""
 
 MOST_CHANNELS = 24
 """Channels that are drawn where y is not tracked: side by side there is room for no more."""
@@ -136,37 +134,6 @@ def choose_moments(recording: Recording, n_frames: int | None) -> Moments:
     frames = evenly_spaced(n_recorded, min(n_recorded, n_frames or MOST_FRAMES))
     records = np.searchsorted(recording.step, positions.step[frames], side="right") - 1
     return Moments(frames, positions.time[frames], records)
-
-
-def quotas(sizes: np.ndarray, limit: int, least: int) -> np.ndarray:
-    """Return how many members of groups of `sizes` (groups,) are in a fair sample of at most `limit`.
-
-    Each group counts in proportion to its size; a small one has `least` members, or all that it has, as far as the
-    limit allows for all groups.
-    """
-    total = int(sizes.sum())
-    sizes = sizes.astype(np.int64)
-    if total <= limit:
-        return sizes
-    floor = min(least, limit // int(np.count_nonzero(sizes)))
-    quota = np.maximum(np.ceil(sizes * (limit / total)).astype(np.int64), np.minimum(sizes, floor))
-    while quota.sum() > limit:
-        quota[quota.argmax()] -= 1
-    return quota
-
-
-def fair_sample(group: np.ndarray, limit: int, least: int) -> np.ndarray:
-    """Return the indices of at most `limit` members, each group as `quotas` says.
-
-    `group` (members,) tells the group of each. Within a group the members are evenly spaced.
-    """
-    sizes = np.bincount(group)
-    if len(group) <= limit:
-        return np.arange(len(group))
-    members = (np.flatnonzero(group == i) for i in range(len(sizes)))
-    quota = quotas(sizes, limit, least)
-    chosen = [of_one[evenly_spaced(len(of_one), n)] for of_one, n in zip(members, quota, strict=True)]
-    return np.sort(np.concatenate(chosen))
 
 
 def find_places(recording: Recording) -> Places:
@@ -636,11 +603,6 @@ def _boxes(places: np.ndarray, width: float, thickness: float) -> list[np.ndarra
     """Return the corners of rectangles across the slab, (4, 2) each."""
     corners = np.array([[-0.5, 0.0], [0.5, 0.0], [0.5, 1.0], [-0.5, 1.0]]) * (width, thickness)
     return [corners + np.array([place, 0.0]) for place in places]
-
-
-def evenly_spaced(n: int, n_chosen: int) -> np.ndarray:
-    """Return `n_chosen` of the indices below `n`, with the first and the last."""
-    return np.round(np.linspace(0, n - 1, n_chosen)).astype(np.int64)
 
 
 def _round_length(length: float) -> float:

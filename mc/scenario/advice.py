@@ -551,12 +551,12 @@ def _file_bytes(scenario: Scenario, composition: Composition, n_cells: int) -> f
     """Return the estimated size of the result file without its events."""
     recording, duration = scenario.recording, scenario.simulation.duration
     n_species = len(composition.names)
-    n_recorded = composition.n_ions if follows_ions(scenario) else 0
+    n_followed = composition.n_ions if follows_ions(scenario) else 0
     n_columns = 10 + n_species * (5 + 2 * len(scenario.channels)) + 4 * len(scenario.channels)
     return (
         duration / recording.interval * n_columns * 8
         + duration / recording.profile_interval * (n_species + 1) * n_cells * 4
-        + duration / recording.positions_interval * n_recorded / recording.positions_stride * 12
+        + duration / recording.positions_interval * recording.recorded_ions(n_followed) * 12
     )
 
 

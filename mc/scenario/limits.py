@@ -79,7 +79,7 @@ def estimate_storage(scenario: Scenario, advice: Advice) -> Storage:
         series=(duration / recording.interval + 1) * (sum(n_columns) + 2) * 8,
         profiles=n_profiles * n_profile * 4,
         maps=n_profiles * n_map * 4,
-        positions=(duration / recording.positions_interval + 1) * n_ions / recording.positions_stride * 12,
+        positions=(duration / recording.positions_interval + 1) * recording.recorded_ions(n_ions) * 12,
         events=_event_bytes(scenario) if recording.events else 0.0,
         checkpoints=CHECKPOINTS * (n_ions * bytes_per_ion + n_counts * 16),
     )

@@ -251,6 +251,10 @@ class ImpermeantAnion(Model):
     )
 
 
+MOST_RECORDED_IONS = 5000
+"""Ions whose positions are recorded where the scenario does not say which: as many as a picture can show."""
+
+
 class RecordingSettings(Model):
     """How often what is written; intervals are rounded to whole steps."""
 
@@ -266,15 +270,24 @@ class RecordingSettings(Model):
     )
     positions_interval: RecordInterval = Field(
         default=NOT_GIVEN,
-        description="Time between records of positions, in ns; by default a 20th of the duration.",
+        description="Time between records of positions, in ns; by default about a 200th of the duration.",
         examples=["1 us"],
     )
-    positions_stride: Annotated[int, Field(strict=True, ge=1)] = Field(
-        default=1, description="Record the position of every n-th ion."
+    positions_stride: Annotated[int | None, Field(strict=True, ge=1)] = Field(
+        default=NOT_GIVEN,
+        description="Record the position of every n-th ion, 1 for all; by default of a fair sample, "
+        f"{MOST_RECORDED_IONS} ions at most, with 20 of each species if there are so many.",
+        examples=[1, 10],
     )
     events: Annotated[bool, Field(strict=True)] = Field(
         default=True, description="Record every crossing, pump cycle and gating transition as an event."
     )
+
+    def recorded_ions(self, n_ions: float) -> float:
+        """Return of how many of `n_ions` the positions are recorded."""
+        if self.positions_stride is None:
+            return min(n_ions, MOST_RECORDED_IONS)
+        return n_ions / self.positions_stride
 
 
 # --- the whole ---
@@ -575,7 +588,12 @@ class Scenario(Model):
         defaults = {
             "interval": interval,
             "profile_interval": max(interval, duration / 200),
-            "positions_interval": max(duration / 20, step),
+            # At moments that are recorded anyway, where there are enough of them: a second look would cost time.
+            "positions_interval": (
+                interval * round(duration / 200 / interval)
+                if interval <= duration / 200
+                else max(duration / 200, step)
+            ),
         }
         resolved = {**defaults, **given}
         if not faults and resolved["profile_interval"] < interval:

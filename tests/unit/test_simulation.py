@@ -3,8 +3,8 @@ import pytest
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.errors import RecordingError, ScenarioError, StabilityError
-from mc.scenario.schema import Scenario
-from mc.simulation import Progress, simulate
+from mc.scenario.schema import MOST_RECORDED_IONS, Scenario
+from mc.simulation import Progress, choose_recorded, simulate
 
 TABLES = {
     "title": "Small",
@@ -78,6 +78,16 @@ def test_positions_come_at_their_own_interval_of_every_third_ion(recording):
         for name in recording.species_names
     ]
     np.testing.assert_allclose(species, np.array(totals) / 3, atol=1.0)
+
+
+def test_without_a_stride_a_fair_sample_of_every_species_is_recorded():
+    species = np.repeat([0, 1, 2], [30_000, 9_990, 10])
+    chosen = choose_recorded(species, None)
+    assert np.bincount(species[chosen])[2] == 10
+    assert len(chosen) == pytest.approx(MOST_RECORDED_IONS, abs=20)
+    np.testing.assert_array_equal(choose_recorded(species, 7), np.arange(0, 40_000, 7))
+    np.testing.assert_array_equal(choose_recorded(species[:100], None), np.arange(100))
+    assert choose_recorded(species[:0], None).size == 0
 
 
 def test_profiles_are_means_over_the_records_of_their_windows(recording):

@@ -4,6 +4,7 @@
 
 const ABSENT = 65535;
 const SECONDS_FOR_ALL = 24; // of wall time at normal speed
+const GOLDEN_RATIO = 0.6180339887; // its multiples are spread evenly
 
 // --- what is packed in the page ---
 
@@ -281,17 +282,20 @@ class Cells {
     const next = Math.min(frame + 1, this.scene.time.length - 1);
     const { levels, planar } = this.scene;
     const moves = this.y.shape[0] > 1;
+    const { glides } = this.scene;
     const { heightOf, sideOf, x, y } = this;
     const perLevel = (ratio * width) / levels;
     for (const ion of this.ionsOf[species]) {
       const a = x[frame * n + ion];
       const b = x[next * n + ion];
-      const now = nearest === frame ? a : b;
+      // Frames far apart say nothing of the way between them: each ion is at its next place from a moment of its own on.
+      const shown = glides ? nearest : share <= (ion * GOLDEN_RATIO) % 1 ? frame : next;
+      const now = shown === frame ? a : b;
       if (now === ABSENT) continue;
       let height = heightOf[now];
-      let across = y[(moves ? nearest * n : 0) + ion];
+      let across = y[(moves ? shown * n : 0) + ion];
       // An ion glides between two frames on one side of the membrane; it does not glide through it.
-      if (a !== ABSENT && b !== ABSENT && sideOf[a] === sideOf[b] && sideOf[a] !== 0) {
+      if (glides && a !== ABSENT && b !== ABSENT && sideOf[a] === sideOf[b] && sideOf[a] !== 0) {
         height = heightOf[a] + share * (heightOf[b] - heightOf[a]);
         if (moves) {
           const from = y[frame * n + ion];
@@ -300,7 +304,7 @@ class Cells {
           else if (planar && step < -levels / 2) step += levels;
           across = (from + share * step + levels) % levels;
         }
-      } else if (sideOf[now] === 0 && !planar) across = this.pore(species, across, nearest);
+      } else if (sideOf[now] === 0 && !planar) across = this.pore(species, across, shown);
       this.dot(perLevel * (across + 0.5), ratio * height, ink);
     }
   }

@@ -20,21 +20,19 @@ from mc.analysis.potential import ghk_series
 from mc.errors import RecordingError
 from mc.figures import style
 from mc.figures.animation import (
-    LEAST_OF_A_SPECIES,
     WIDTH_PER_LENGTH,
     Moments,
-    evenly_spaced,
-    fair_sample,
     find_open,
     has_events,
     pseudo_random,
-    quotas,
     types_of_channels,
 )
 from mc.figures.maps import has_two_dimensions, map_series
 from mc.figures.page.inline import css_colour
 from mc.figures.page.words import many
+from mc.formatting import show_time
 from mc.recording.recording import Recording
+from mc.sampling import LEAST_OF_A_SPECIES, evenly_spaced, fair_sample, quotas
 
 MOST_IONS, MOST_FRAMES = 5000, 400
 
@@ -60,6 +58,13 @@ SCATTER_STEP = 0.02
 """Of the box, by which an ion that has no place of its own wanders from frame to frame."""
 
 
+LONGEST_GLIDE, SHORT_GLIDE = 0.25, 0.1
+"""Of the shorter bath: how far an ion may wander from frame to frame and glide all the same, and what looks well."""
+
+MOST_RECORDED_FRAMES = 200
+"""Frames of a run whose scenario does not say how often positions are recorded."""
+
+
 _WITHOUT_PLACES = {
     "brownian": "This run recorded too few moments of its ions",
     "lattice": "This run counts ions and follows none",
@@ -79,6 +84,8 @@ class Places(NamedTuple):
     """(ions,) indices."""
     note: str
     """How true the picture is."""
+    glides: bool = True
+    """Whether an ion goes in a straight line from frame to frame, or stays until it is at its next place."""
 
 
 def pack(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -149,6 +156,7 @@ def make_scene(recording: Recording) -> dict[str, Any] | None:
         ],
         "pumps": [{"name": one.name, "count": one.count} for one in recording.pumps],
         "note": places.note,
+        "glides": places.glides,
     }
 
 
@@ -266,11 +274,10 @@ def _followed(recording: Recording, moments: Moments) -> Places:
     species = recording.recorded_species
     ions = fair_sample(species, MOST_IONS, LEAST_OF_A_SPECIES)
     x, y = recording.read_positions(moments.frames, ions)
-    note = (
-        f"{len(ions):,} of {recording.n_ions:,} ions, where they were recorded; between two frames they glide"
-    )
+    glides, in_between = _between_frames(recording, moments)
+    note = f"{len(ions):,} of {recording.n_ions:,} ions, where they were recorded. {in_between}"
     if recording.scenario.geometry.dimensions > 1:
-        return Places(x, y, species[ions], note + ".")
+        return Places(x, y, species[ions], note, glides)
     # Along the membrane each ion stands where its number says.
     y = _width(recording) * pseudo_random(recording.recorded_ions[ions])[None]
     return Places(
@@ -278,8 +285,32 @@ def _followed(recording: Recording, moments: Moments) -> Places:
         y,
         species[ions],
         note
-        + ". The run is one-dimensional: along the membrane the ions are scattered at random, and channels and "
+        + " The run is one-dimensional: along the membrane the ions are scattered at random, and channels and "
         "pumps stand evenly spaced.",
+        glides,
+    )
+
+
+def _between_frames(recording: Recording, moments: Moments) -> tuple[bool, str]:
+    """Return whether ions may glide from frame to frame, and what to say of the time in between.
+
+    They may if the fastest moves by a small part of its bath from one frame to the next, sqrt(2 D t) (Einstein 1905):
+    a straight line would otherwise pretend that it was followed.
+    """
+    gap = float(np.max(np.diff(moments.time)))
+    fastest = max(range(len(recording.species)), key=lambda i: recording.species[i].diffusion_coefficient)
+    diffusion_coefficient = recording.species[fastest].diffusion_coefficient
+    wanders = np.sqrt(2.0 * diffusion_coefficient * gap)
+    shorter_bath = min(recording.attributes[key] for key in ("inside_length", "outside_length"))
+    apart = f"Two frames are {show_time(gap)} apart"
+    if wanders <= LONGEST_GLIDE * shorter_bath:
+        return True, f"{apart}; in between the ions glide."
+    walk = MOST_RECORDED_FRAMES * (SHORT_GLIDE * shorter_bath) ** 2 / (2.0 * diffusion_coefficient)
+    seen = float(f"{walk:.0e}")
+    return False, (
+        f"{apart}, and {_labels(recording)[fastest]} wanders {wanders:.2g} nm in that time: each ion stays where it "
+        f"was seen until it appears at its next place. A run of {show_time(seen)} shows them walk (--set "
+        f'simulation.duration="{seen:g} ns").'
     )
 
 

@@ -80,30 +80,6 @@ def picture(recording):
     return animation.MovingPicture(recording, animation.choose_moments(recording, None), 40)
 
 
-def test_a_sample_is_fair_but_keeps_what_is_rare():
-    species = np.repeat([0, 1, 3], [6000, 3970, 30])
-    chosen = animation.fair_sample(species, 1000, least=20)
-    assert len(np.unique(chosen)) == len(chosen)
-    assert np.bincount(species[chosen]).tolist() == pytest.approx([597, 397, 0, 20], abs=20)
-    assert np.bincount(species[chosen])[3] == 20
-    assert 990 <= len(chosen) <= 1000
-    # Evenly spaced: the members of a species that come first, as those inside do, are not preferred.
-    assert np.diff(chosen[:500]).max() <= 11
-
-
-@pytest.mark.parametrize("limit", [1, 2, 7, 60])
-def test_a_sample_never_exceeds_its_limit(limit):
-    species = np.repeat(np.arange(5), [40, 30, 20, 1, 1])
-    chosen = animation.fair_sample(species, limit, least=20)
-    assert 0 < len(chosen) <= limit
-    if limit >= 5:
-        assert set(species[chosen]) == set(range(5))
-
-
-def test_few_members_are_all_taken():
-    assert animation.fair_sample(np.array([0, 1, 1]), 3, least=1).tolist() == [0, 1, 2]
-
-
 def test_an_ion_is_scattered_by_its_id_alone():
     alone = animation.pseudo_random(np.array([700]))
     among_others = animation.pseudo_random(np.array([90_000, 700, 3]))

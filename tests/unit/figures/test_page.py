@@ -175,6 +175,9 @@ def test_the_player_gets_the_recorded_positions_to_a_level(recording):
     np.testing.assert_allclose(x, recording.positions.x, atol=(box["high"] - box["low"]) / scene["levels"])
     np.testing.assert_array_equal(arrays["species"], recording.positions.species)
     assert "one-dimensional" in scene["note"]
+    # 1 us between frames, in which chloride wanders far through a bath of 25 nm.
+    assert not scene["glides"]
+    assert "Two frames are 1 us apart, and Cl⁻ wanders 73 nm" in scene["note"]
 
 
 def test_a_run_without_positions_is_drawn_from_its_counts(tmp_path):

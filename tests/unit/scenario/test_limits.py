@@ -37,6 +37,7 @@ def test_each_part_follows_its_own_key(overrides, part, factor):
         "recording.interval": "20 ns",
         "recording.profile_interval": "100 ns",
         "recording.positions_interval": "1 us",
+        "recording.positions_stride": "1",
     }
     before, after = storage(usual), storage({**usual, **overrides})
     assert getattr(after, part) == pytest.approx(factor * getattr(before, part), rel=0.06)

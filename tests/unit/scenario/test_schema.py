@@ -8,6 +8,8 @@ from mc.errors import ScenarioError
 from mc.scenario.fields import Model
 from mc.scenario.gating import Gating
 from mc.scenario.schema import Scenario, make_known_species
+from mc.scenario.proteins import Gating
+from mc.scenario.schema import MOST_RECORDED_IONS, Scenario, make_known_species
 
 GATE = "channels.0.gating="
 
@@ -91,10 +93,21 @@ def test_recording_intervals_follow_the_duration(read):
     assert (recording.interval, recording.profile_interval, recording.positions_interval) == (
         2.0,
         10.0,
-        100.0,
+        10.0,
     )
     assert read("recording.interval=50 ns").recording.profile_interval == 50.0
     assert read("simulation.duration=100 ns").recording.interval == 0.5
+
+
+@pytest.mark.parametrize(("interval", "expected"), [(3.0, 9.0), (4.0, 8.0), (10.0, 10.0), (50.0, 10.0)])
+def test_positions_are_looked_at_when_something_is_recorded_anyway(read, interval, expected):
+    assert read(f"recording.interval={interval} ns").recording.positions_interval == expected
+
+
+def test_without_a_stride_few_ions_are_recorded_and_with_one_every_nth(read):
+    assert read().recording.recorded_ions(1e6) == MOST_RECORDED_IONS
+    assert read().recording.recorded_ions(70) == 70
+    assert read("recording.positions_stride=4").recording.recorded_ions(1e6) == 250_000
 
 
 def test_open_probability_of_a_two_state_channel(read):
