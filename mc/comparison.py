@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mc.analysis.channels import total_permeability
-from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
+from mc.analysis.flux import (
+    Crossings,
+    charge_per_cycle,
+    crossings_by_species,
+    pump_current,
+    pump_cycles,
+    pumped_by_species,
+    pumped_charge,
+)
 from mc.analysis.phases import Phase, find_phases, has_protocol
 from mc.analysis.potential import Window, charging_time, find_window, ghk_series, reversal_potentials
 from mc.analysis.statistics import Estimate, block_average, standard_score, variance_estimate
@@ -162,13 +170,8 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
             "outside_at_end": _ions(recording, "outside", -1),
             "in_pores_at_end": _ions(recording, "in_pores", -1),
         },
-        "crossings": {
-            name: {
-                "outward": _number(crossings.outward[-1] - crossings.outward[0]),
-                "inward": _number(crossings.inward[-1] - crossings.inward[0]),
-            }
-            for name, crossings in crossings_by_species(recording).items()
-        },
+        "crossings": _plain_crossings(crossings_by_species(recording)),
+        "pumped": _plain_crossings(pumped_by_species(recording)),
         "pump_cycles": cycles,
         "pump_charge_per_cycle_e": charge_per_cycle(recording),
         "pumped_charge_e": _number(charge[-1] - charge[0]),
@@ -184,6 +187,24 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
     }
 
 
+def ghk_with_pumps_series(recording: Recording) -> np.ndarray | None:
+    """Return GHK with the current of the pumps counted, in mV, (records,); None where pumps carried no current.
+
+    The current is the mean of the averaged part of a run, or of each phase of a protocol, as in the tables: single
+    cycles come too seldom for a current of each record. Not a number in phases too short for a mean. Where the pump
+    balances the leaks it is the potential of Mullins & Noda (1963), J. Gen. Physiol. 47:117. Raises RecordingError
+    for a run too short to average.
+    """
+    if not pumped_charge(recording).any():
+        return None
+    if not has_protocol(recording):
+        return ghk_series(recording, compare_potential(recording).pump_current)
+    current = np.full(len(recording.time), np.nan)
+    for phase in find_phases(recording):
+        current[(recording.time >= phase.start) & (recording.time <= phase.stop)] = phase.pump_current
+    return ghk_series(recording, current)
+
+
 def _plain_phase(phase: Phase) -> dict[str, Any]:
     return {
         "from_ns": phase.start,
@@ -191,8 +212,21 @@ def _plain_phase(phase: Phase) -> dict[str, Any]:
         "what": phase.label,
         "membrane_potential_mV": _plain_estimate(phase.membrane_potential),
         "ghk_potential_mV": phase.ghk_potential if np.isfinite(phase.ghk_potential) else None,
+        "ghk_potential_with_pump_mV": phase.ghk_potential_with_pumps
+        if np.isfinite(phase.ghk_potential_with_pumps)
+        else None,
         "channel_current_pA": phase.channel_current,
         "injected_current_pA": phase.injected_current,
+    }
+
+
+def _plain_crossings(by_species: dict[str, Crossings]) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "outward": _number(moved.outward[-1] - moved.outward[0]),
+            "inward": _number(moved.inward[-1] - moved.inward[0]),
+        }
+        for name, moved in by_species.items()
     }
 
 

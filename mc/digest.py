@@ -10,17 +10,6 @@ from mc.formatting import show_bytes, show_number, show_time
 from mc.scenario.advice import Advice
 from mc.scenario.schema import Scenario
 
-PHASE_HEADINGS = (
-    "from",
-    "to",
-    "protocol",
-    "membrane potential mV",
-    "GHK mV",
-    "channels pA outward",
-    "injected pA",
-)
-
-
 SHORTEST_JUDGED = 2.0
 """s of wall time below which it does not matter what they were spent on."""
 
@@ -76,18 +65,35 @@ def potential_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
+def phase_headings(summary: dict[str, Any]) -> tuple[str, ...]:
+    """Return the headings of `phase_rows`."""
+    return (
+        "from",
+        "to",
+        "protocol",
+        "membrane potential mV",
+        "GHK mV",
+        *(("GHK with pumps mV",) if summary["pump_cycles"] else ()),
+        "channels pA outward",
+        "injected pA",
+    )
+
+
 def phase_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return what the membrane did in each phase of a protocol, under `PHASE_HEADINGS`."""
+    """Return what the membrane did in each phase of a protocol, under `phase_headings`."""
     rows: list[tuple[str, ...]] = []
     for phase in summary["phases"]:
-        potential, ghk = phase["membrane_potential_mV"], phase["ghk_potential_mV"]
+        potential = phase["membrane_potential_mV"]
+        predicted = [phase["ghk_potential_mV"]]
+        if summary["pump_cycles"]:
+            predicted.append(phase["ghk_potential_with_pump_mV"])
         rows.append(
             (
                 show_time(phase["from_ns"]),
                 show_time(phase["to_ns"]),
                 phase["what"],
                 f"{potential['mean']:.2f} ± {potential['standard_error']:.2f}",
-                "-" if ghk is None else f"{ghk:.2f}",
+                *("-" if ghk is None else f"{ghk:.2f}" for ghk in predicted),
                 f"{phase['channel_current_pA']:.3g}",
                 f"{phase['injected_current_pA']:.3g}",
             )
@@ -99,13 +105,14 @@ def species_headings(summary: dict[str, Any]) -> tuple[str, ...]:
     """Return the headings of `species_rows`."""
     return (
         "ion",
-        "reversal potential mV",
-        "crossed outward",
-        "crossed inward",
+        "Nernst mV",
+        "crossed out",
+        "crossed in",
+        *(("pumped out", "pumped in") if summary["pump_cycles"] else ()),
         "inside at start",
-        "at end",
+        "inside at end",
         "outside at start",
-        "at end",
+        "outside at end",
         "from the baths" if summary["ledger"]["open_ends"] else "lost or made",
     )
 
@@ -116,12 +123,12 @@ def species_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, crossings in summary["crossings"].items():
         reversal = summary["reversal_potential_mV"].get(name)
+        moved = [crossings, summary["pumped"][name]] if summary["pump_cycles"] else [crossings]
         rows.append(
             (
                 name,
                 "-" if reversal is None else f"{reversal:.1f}",
-                show_number(crossings["outward"]),
-                show_number(crossings["inward"]),
+                *(show_number(one[way]) for one in moved for way in ("outward", "inward")),
                 show_number(ions["inside_at_start"][name]),
                 show_number(ions["inside_at_end"][name]),
                 show_number(ions["outside_at_start"][name]),
@@ -143,7 +150,7 @@ def remarks(summary: dict[str, Any]) -> list[str]:
     found = []
     for name, cycles in summary["pump_cycles"].items():
         acceleration = summary["acceleration"][name]
-        faster = f", turning {acceleration:g} times faster than in life" if acceleration != 1.0 else ""
+        faster = f", turning {acceleration:,g} times faster than in life" if acceleration != 1.0 else ""
         charge = summary["pump_charge_per_cycle_e"][name]
         found.append(f"{name}: {show_number(cycles)} cycles, {charge:+d} e outward each{faster}")
     ledger = summary["ledger"]

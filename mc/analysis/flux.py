@@ -10,7 +10,7 @@ from mc.recording.recording import Recording
 
 
 class Crossings(NamedTuple):
-    """Ions that came through channels since the start, cumulative, each (records,)."""
+    """Ions that came through channels, or by pumps, since the start, cumulative, each (records,)."""
 
     outward: np.ndarray
     inward: np.ndarray
@@ -35,6 +35,18 @@ def pump_cycles(recording: Recording) -> dict[str, np.ndarray]:
         pump.name: recording[f"pump_cycles.{pump.name}"] - recording[f"pump_cycles_backward.{pump.name}"]
         for pump in recording.pumps
     }
+
+
+def pumped_by_species(recording: Recording) -> dict[str, Crossings]:
+    """Return the ions of each species that all pumps and transporters moved, their cycles back included."""
+    totals = {name: Crossings(*np.zeros((2, len(recording.time)))) for name in recording.species_names}
+    for pump in recording.pumps:
+        forward, backward = (recording[f"pump_cycles{way}.{pump.name}"] for way in ("", "_backward"))
+        for name, total in totals.items():
+            taken_out, taken_in = pump.outward.get(name, 0), pump.inward.get(name, 0)
+            total.outward[:] += forward * taken_out + backward * taken_in
+            total.inward[:] += forward * taken_in + backward * taken_out
+    return totals
 
 
 def charge_per_cycle(recording: Recording) -> dict[str, int]:

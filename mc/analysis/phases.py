@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mc.analysis.flux import pump_current
 from mc.analysis.potential import ghk_series
 from mc.analysis.statistics import Estimate, block_average
 from mc.constants import PICOAMPERES_PER_CHARGE_PER_NANOSECOND
@@ -30,6 +31,10 @@ class Phase(NamedTuple):
     """mV."""
     ghk_potential: float
     """Mean of the GHK potential of the same moments, mV; not a number where no channel is open."""
+    ghk_potential_with_pumps: float
+    """The same with the mean current of the pumps counted."""
+    pump_current: float
+    """e/ns outward through all pumps and transporters."""
     channel_current: float
     """pA outward through all channels, by displaced charge."""
     injected_current: float
@@ -63,19 +68,28 @@ def find_phases(recording: Recording) -> list[Phase]:
         averaged = np.flatnonzero((time > start + SETTLING_SHARE * (stop - start)) & (time <= stop))
         if len(averaged) < 4:
             continue
-        finite = ghk[averaged][np.isfinite(ghk[averaged])]
+        pumped = pump_current(recording, slice(averaged[0], averaged[-1] + 1))
         phases.append(
             Phase(
                 start=start,
                 stop=stop,
                 label=_label(protocol, start),
                 membrane_potential=block_average(recording["membrane_potential"][averaged]),
-                ghk_potential=float(finite.mean()) if len(finite) else float("nan"),
+                ghk_potential=_finite_mean(ghk[averaged]),
+                ghk_potential_with_pumps=_finite_mean(
+                    (ghk_series(recording, pumped) if pumped else ghk)[averaged]
+                ),
+                pump_current=pumped,
                 channel_current=_current(time[averaged], displaced[averaged]),
                 injected_current=_current(time[averaged], recording["injected_charge"][averaged]),
             )
         )
     return phases
+
+
+def _finite_mean(potential: np.ndarray) -> float:
+    finite = potential[np.isfinite(potential)]
+    return float(finite.mean()) if len(finite) else float("nan")
 
 
 def _current(time: np.ndarray, charge: np.ndarray) -> float:

@@ -99,15 +99,16 @@ def marginal_standard_error_truncation(series: np.ndarray) -> int:
     return int(np.argmin(marginal_standard_error))
 
 
-def ghk_series(recording: Recording, current: float = 0.0) -> np.ndarray:
+def ghk_series(recording: Recording, current: float | np.ndarray = 0.0) -> np.ndarray:
     """Return the GHK potential in mV of each record, (records,).
 
-    From the bulk concentrations and the open channels of that record, and `current`, a constant outward
-    current in e/ns such as that of the pumps. Not a number where no channel is open.
+    From the bulk concentrations and the open channels of that record, and `current`, an outward current in e/ns such
+    as that of the pumps, constant or (records,). Not a number where no channel is open or no current is known.
     """
     permeability = total_permeability(recording)
-    is_open = (permeability > 0).any(axis=0)
     potential = np.full(len(recording.time), np.nan)
+    current = np.broadcast_to(current, potential.shape)
+    is_open = (permeability > 0).any(axis=0) & np.isfinite(current)
     if is_open.any():
         inside, outside = bulk_concentrations(recording)
         potential[is_open] = ghk_potential(
@@ -116,7 +117,7 @@ def ghk_series(recording: Recording, current: float = 0.0) -> np.ndarray:
             outside[:, is_open],
             recording.valence,
             recording.temperature,
-            current,
+            current[is_open],
         )
     return potential
 

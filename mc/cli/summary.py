@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mc.digest import (
-    PHASE_HEADINGS,
     find_doubts,
+    phase_headings,
     phase_rows,
     potential_rows,
     remarks,
@@ -20,7 +20,7 @@ from mc.formatting import show_time
 
 __all__ = ["find_doubts", "print_summary"]
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH, _ROOMY_WIDTH = 120, 100
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_PLAIN_WIDTH)
     console.print(_potential_table(summary) if summary["free"] else _phase_table(summary))
-    console.print(_species_table(summary))
+    console.print(_species_table(summary, console.width))
     for line in remarks(summary):
         console.print(line, soft_wrap=True, markup=False)
 
@@ -55,7 +55,7 @@ def _phase_table(summary: dict[str, Any]) -> Table:
     table = Table(
         title=escape(summary["title"]) or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold"
     )
-    for heading in PHASE_HEADINGS:
+    for heading in phase_headings(summary):
         is_text = heading == "protocol"
         table.add_column(
             f"{heading}; means over the second half" if is_text else heading,
@@ -66,10 +66,11 @@ def _phase_table(summary: dict[str, Any]) -> Table:
     return table
 
 
-def _species_table(summary: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+def _species_table(summary: dict[str, Any], console_width: int) -> Table:
+    # Eleven columns lose nothing on a terminal of eighty characters if they stand close together.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, int(console_width >= _ROOMY_WIDTH)), pad_edge=False)
     for i, heading in enumerate(species_headings(summary)):
-        table.add_column(heading, justify="right" if i else "left")
+        table.add_column(heading, justify="right" if i else "left", overflow="fold")
     for row in species_rows(summary):
         table.add_row(*map(escape, row))
     return table

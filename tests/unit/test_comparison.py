@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from synthetic_run import describe_synthetic_run
 
+from mc.analysis.potential import ghk_series
 from mc.analysis.statistics import block_average
-from mc.comparison import compare_potential, summarize
+from mc.comparison import compare_potential, ghk_with_pumps_series, summarize
 from mc.recording.recorder import Recorder, write_summary
 from mc.recording.recording import Recording
 
@@ -36,6 +37,19 @@ def test_pumps_that_carry_charge_outward_lower_the_prediction(recording):
     assert comparison.ghk_potential_with_pump.mean < comparison.ghk_potential.mean
 
 
+def test_the_series_with_pumps_has_the_mean_of_the_table(recording):
+    comparison = compare_potential(recording)
+    series = ghk_with_pumps_series(recording)
+    assert series[comparison.window.records].mean() == pytest.approx(comparison.ghk_potential_with_pump.mean)
+    assert (series < ghk_series(recording)).all()
+
+
+def test_without_pumps_there_is_no_series_with_them(tmp_path):
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run(pumps=())) as recorder:
+        recorder.record_series(0, 0.0, np.zeros(len(recorder.columns)))
+    assert ghk_with_pumps_series(Recording(tmp_path)) is None
+
+
 def test_the_made_up_noise_is_that_of_a_capacitor(recording):
     comparison = compare_potential(recording)
     assert abs(comparison.standard_deviation - comparison.capacitance_noise) < (
@@ -56,6 +70,7 @@ def test_the_summary_has_plain_names(recording, tmp_path):
     assert read["reversal_potential_mV"]["K"] == pytest.approx(-89.0, abs=0.5)
     cycles = recording["pump_cycles.Na/K-ATPase"]
     assert read["pump_cycles"] == {"Na/K-ATPase": int(cycles[-1] - cycles[0])}
+    assert read["pumped"]["Na"] == {"outward": 3 * int(cycles[-1] - cycles[0]), "inward": 0}
     assert read["ion_steps_per_second"] == 175_000 * 11_980 / 2.0
     assert read["acceleration"] == {"Na/K-ATPase": 1e4}
     assert read["seed"] == 7

@@ -17,8 +17,8 @@ from mc.analysis.phases import SETTLING_SHARE, find_phases, has_protocol
 from mc.analysis.potential import find_window
 from mc.comparison import summarize
 from mc.digest import (
-    PHASE_HEADINGS,
     find_doubts,
+    phase_headings,
     phase_rows,
     potential_rows,
     regime_rows,
@@ -140,7 +140,7 @@ def _result(recording: Recording) -> dict[str, Any]:
         "summary": summary,
         "averaged_from": show_time(summary["averaged_from_ns"]),
         "potential_rows": potential_rows(summary),
-        "phase_headings": PHASE_HEADINGS,
+        "phase_headings": phase_headings(summary),
         "phase_rows": phase_rows(summary),
         "species_headings": species_headings(summary),
         "species_rows": species_rows(summary),

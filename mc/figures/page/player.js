@@ -544,12 +544,16 @@ class Trace {
 
   layOut() {
     this.view = fit(this.canvas, 200);
-    const { trace_time: time, trace_potential: potential, trace_ghk: ghk, trace_command: command } = this.arrays;
-    const [low, high] = range([0], potential, ghk, command);
+    const { trace_time: time, trace_potential: potential, trace_command: command } = this.arrays;
+    this.predictions = this.scene.predictions.map(({ name, array, colour }, i) => (
+      { name, potential: this.arrays[array], colour: resolve(colour), dash: [[6, 4], [2, 2]][i] }
+    ));
+    const [low, high] = range([0], potential, command, ...this.predictions.map((one) => one.potential));
     const margin = Math.max(0.06 * (high - low), 2);
     const [canvas, context] = layer(this.view);
+    const top = this.view.width < 480 && this.predictions.length > 1 ? 58 : 40; // a second line of numbers
     this.axes = new Axes(context, {
-      left: 48, top: 40, width: this.view.width - 62, height: this.view.height - 82,
+      left: 48, top, width: this.view.width - 62, height: this.view.height - top - 42,
       x: [0, time[time.length - 1]], y: [low - margin, high + margin],
       xLabel: `time (${this.scene.timeUnit})`, yLabel: "membrane potential (mV)",
     });
@@ -557,14 +561,14 @@ class Trace {
     context.globalAlpha = 0.3;
     this.axes.line(time, potential, ink(), { width: 1 });
     context.globalAlpha = 1;
-    this.axes.line(time, ghk, resolve("var(--c-d55e00)"), { dash: [6, 4] });
+    for (const { potential: predicted, colour, dash } of this.predictions) this.axes.line(time, predicted, colour, { dash });
     this.background = canvas;
     this.draw();
   }
 
   draw() {
     const { context, width, height } = this.view;
-    const { trace_time: time, trace_potential: potential, trace_ghk: ghk } = this.arrays;
+    const { trace_time: time, trace_potential: potential } = this.arrays;
     context.clearRect(0, 0, width, height);
     context.drawImage(this.background, 0, 0, width, height);
     const axes = this.axes;
@@ -582,13 +586,24 @@ class Trace {
     context.beginPath();
     context.arc(axes.px(time[record]), axes.py(potential[record]), 4, 0, 7);
     context.fill();
+    this.writeNumbers(record);
+  }
+
+  // The numbers of the moment, in the colours of their lines, on as many lines as they need.
+  writeNumbers(record) {
+    const { context, width } = this.view;
     context.font = "600 13px system-ui, sans-serif";
     context.textAlign = "left";
-    const simulated = `simulated ${potential[record].toFixed(1).replace("-", "\u2212")} mV`;
-    context.fillText(simulated, 4, 14);
-    if (Number.isFinite(ghk[record])) {
-      context.fillStyle = resolve("var(--c-d55e00)");
-      context.fillText(`GHK ${ghk[record].toFixed(1).replace("-", "\u2212")} mV`, context.measureText(simulated).width + 22, 14);
+    let [left, top] = [4, 14];
+    const numbers = [{ name: "simulated", potential: this.arrays.trace_potential, colour: ink() }, ...this.predictions];
+    for (const { name, potential, colour } of numbers) {
+      if (!Number.isFinite(potential[record])) continue;
+      const text = `${name} ${potential[record].toFixed(1).replace("-", "\u2212")} mV`;
+      const wide = context.measureText(text).width;
+      if (left > 4 && left + wide > width) [left, top] = [4, top + 17];
+      context.fillStyle = colour;
+      context.fillText(text, left, top);
+      left += wide + 18;
     }
   }
 }

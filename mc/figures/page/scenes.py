@@ -17,6 +17,7 @@ from matplotlib import colormaps
 from mc.analysis.channels import open_channels
 from mc.analysis.flux import pump_cycles
 from mc.analysis.potential import ghk_series
+from mc.comparison import ghk_with_pumps_series
 from mc.errors import RecordingError
 from mc.figures import style
 from mc.figures.animation import (
@@ -155,6 +156,14 @@ def make_scene(recording: Recording) -> dict[str, Any] | None:
             for i, one in enumerate(recording.channels)
         ],
         "pumps": [{"name": one.name, "count": one.count} for one in recording.pumps],
+        "predictions": [
+            {"name": name, "array": array, "colour": css_colour(colour)}
+            for name, array, colour in (
+                ("GHK", "trace_ghk", style.GHK_COLOUR),
+                ("GHK with pumps", "trace_ghk_with_pumps", style.GHK_WITH_PUMP_COLOUR),
+            )
+            if np.isfinite(arrays[array]).any()
+        ],
         "note": places.note,
         "glides": places.glides,
     }
@@ -455,8 +464,18 @@ def _traces(recording: Recording) -> dict[str, np.ndarray]:
         "trace_time": axis.scale(recording.time[records]).astype(np.float32),
         "trace_potential": recording["membrane_potential"][records].astype(np.float32),
         "trace_ghk": ghk_series(recording)[records].astype(np.float32),
+        "trace_ghk_with_pumps": _ghk_with_pumps(recording)[records].astype(np.float32),
         "trace_command": recording["command_potential"][records].astype(np.float32),
     }
+
+
+def _ghk_with_pumps(recording: Recording) -> np.ndarray:
+    """Return GHK with the current of the pumps counted, (records,) mV; not a number where there is none."""
+    try:
+        series = ghk_with_pumps_series(recording)
+    except RecordingError:
+        series = None
+    return np.full(len(recording.time), np.nan) if series is None else series
 
 
 def _bins(position: np.ndarray, width: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:

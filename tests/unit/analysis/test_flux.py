@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mc.analysis.channels import open_channels, permeant_species, total_permeability
-from mc.analysis.flux import charge_per_cycle, crossings_by_species, pump_current, pump_cycles, pumped_charge
+from mc.analysis.flux import (
+    charge_per_cycle,
+    crossings_by_species,
+    pump_current,
+    pump_cycles,
+    pumped_by_species,
+    pumped_charge,
+)
 from mc.recording.recording import Recording
 
 
@@ -24,6 +31,17 @@ def test_crossings_add_up_over_channel_types(recording):
 def test_a_sodium_potassium_pump_moves_one_charge_outward(recording):
     assert charge_per_cycle(recording) == {"Na/K-ATPase": 1}
     assert (pumped_charge(recording) == pump_cycles(recording)["Na/K-ATPase"]).all()
+
+
+def test_pumped_ions_are_those_of_the_cycles_and_of_those_back(recording):
+    forward, backward = (recording[f"pump_cycles{way}.Na/K-ATPase"] for way in ("", "_backward"))
+    assert forward[-1] > 0
+    pumped = pumped_by_species(recording)
+    assert (pumped["Na"].outward == 3 * forward).all()
+    assert (pumped["Na"].inward == 3 * backward).all()
+    assert (pumped["K"].inward == 2 * forward).all()
+    assert (pumped["K"].outward == 2 * backward).all()
+    assert not np.any([pumped["Cl"].outward, pumped["Cl"].inward])
 
 
 def test_the_pump_current_is_charge_over_time(recording):

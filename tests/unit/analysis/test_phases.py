@@ -9,6 +9,7 @@ from mc.recording.layout import series_blocks
 from mc.recording.recorder import Recorder
 from mc.recording.recording import Recording
 from mc.scenario.schema import Scenario
+from mc.theory import nernst_potential
 
 PROTOCOL = {
     "voltage": [
@@ -52,6 +53,11 @@ def write_run(folder, protocol):
             row[blocks["membrane_potential"]] = np.ceil(now / 100.0)
             row[blocks["displaced_charge"].start] = 2.0 * now
             row[blocks["injected_charge"]] = now
+            # The pumps stop when the second half of the run begins.
+            row[blocks["pump_cycles"]] = min(now, 200.0)
+            row[blocks["permeability"].start] = 0.3
+            row[blocks["bulk_concentration_inside"].start] = 100.0
+            row[blocks["bulk_concentration_outside"].start] = 5.0
             recorder.record_series(i, now, row)
     return Recording(folder)
 
@@ -69,7 +75,11 @@ def test_every_change_of_a_protocol_begins_a_phase(tmp_path):
     for phase in phases:
         assert phase.channel_current == pytest.approx(2 * 160.2176634)
         assert phase.injected_current == pytest.approx(160.2176634)
-        assert np.isnan(phase.ghk_potential)
+        assert phase.ghk_potential == pytest.approx(nernst_potential(1, 100.0, 5.0, 310.15))
+    # One charge a nanosecond outward.
+    assert [phase.pump_current for phase in phases] == pytest.approx([1.0, 1.0, 0.0, 0.0])
+    assert all(phase.ghk_potential_with_pumps < phase.ghk_potential - 5.0 for phase in phases[:2])
+    assert all(phase.ghk_potential_with_pumps == phase.ghk_potential for phase in phases[2:])
 
 
 def test_a_run_without_a_protocol_is_one_free_phase(tmp_path):

@@ -175,6 +175,8 @@ def test_the_player_gets_the_recorded_positions_to_a_level(recording):
     np.testing.assert_allclose(x, recording.positions.x, atol=(box["high"] - box["low"]) / scene["levels"])
     np.testing.assert_array_equal(arrays["species"], recording.positions.species)
     assert "one-dimensional" in scene["note"]
+    assert [one["name"] for one in scene["predictions"]] == ["GHK", "GHK with pumps"]
+    assert (arrays["trace_ghk_with_pumps"] < arrays["trace_ghk"]).all()
     # 1 us between frames, in which chloride wanders far through a bath of 25 nm.
     assert not scene["glides"]
     assert "Two frames are 1 us apart, and Cl⁻ wanders 73 nm" in scene["note"]
