@@ -24,6 +24,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from mc.analysis.potential import ghk_series
+from mc.comparison import ghk_with_pumps_series
 from mc.errors import RecordingError
 from mc.figures import style
 from mc.recording.recording import Recording
@@ -162,6 +163,15 @@ def _recorded_places(recording: Any) -> Places:
     return Places(width, recording.positions.y, recording.channel_y, are_tracked=True)
 
 
+def ghk_with_pumps(recording: Recording) -> np.ndarray:
+    """Return GHK with the current of the pumps counted, (records,) mV; not a number where there is none."""
+    try:
+        series = ghk_with_pumps_series(recording)
+    except RecordingError:
+        series = None
+    return np.full(len(recording.time), np.nan) if series is None else series
+
+
 def pseudo_random(ions: np.ndarray) -> np.ndarray:
     """Return a number in [0, 1) for each id of `ions`, always the same for the same id."""
     return np.random.default_rng(1).random(int(ions.max(initial=0)) + 1)[ions]
@@ -243,7 +253,11 @@ class MovingPicture:
         self._is_open = find_open(recording, self._channels, moments)
         self._ions = fair_sample(recording.positions.species, n_ions, LEAST_OF_A_SPECIES)
         self._species = recording.positions.species[self._ions]
-        self._ghk = ghk_series(recording)
+        self._series = [
+            ("simulated", style.BLACK, recording["membrane_potential"]),
+            ("GHK", style.GHK_COLOUR, ghk_series(recording)),
+            ("GHK with pumps", style.GHK_WITH_PUMP_COLOUR, ghk_with_pumps(recording)),
+        ]
         self._ion_colours = list(style.ion_colours(recording.species_names).values())
         colour_of_type = self._channel_colours()
         self._walls = [colour_of_type[i] for i in types[self._channels]]
@@ -274,7 +288,16 @@ class MovingPicture:
         return list(
             dict.fromkeys(
                 [
-                    *(style.BLACK, style.VERMILLION, DARK_TEXT, LIPID, style.GREY, OPEN_PORE, CLOSED_PORE),
+                    *(
+                        style.BLACK,
+                        style.GHK_COLOUR,
+                        style.GHK_WITH_PUMP_COLOUR,
+                        DARK_TEXT,
+                        LIPID,
+                        style.GREY,
+                        OPEN_PORE,
+                        CLOSED_PORE,
+                    ),
                     *self._ion_colours,
                 ]
             )
@@ -286,8 +309,8 @@ class MovingPicture:
         self._set_channels(i)
         until = slice(0, self.moments.records[i] + 1)
         time = self._axis.scale(self._recording.time[until])
-        potential, ghk = self._recording["membrane_potential"][until], self._ghk[until]
-        for (line, text, name), values in zip(self._traces, (potential, ghk), strict=True):
+        for (line, text), (name, _, series) in zip(self._traces, self._series, strict=True):
+            values = series[until]
             line.set_data(time, values)
             text.set_text(f"{name} {style.number(values[-1], 1)} mV" if np.isfinite(values[-1]) else "")
         now = float(self._axis.scale(self.moments.time[i]))
@@ -421,10 +444,10 @@ class MovingPicture:
         self._moving.append(dots)
         return dots
 
-    def _draw_trace(self, ax: Axes) -> list[tuple[Line2D, Text, str]]:
-        """Draw the axes of the membrane potential; return line, text and name of the simulation and of GHK."""
+    def _draw_trace(self, ax: Axes) -> list[tuple[Line2D, Text]]:
+        """Draw the axes of the membrane potential; return line and text of the simulation and of each prediction."""
         last = slice(0, self.moments.records[-1] + 1)
-        shown = np.concatenate([[0.0], self._recording["membrane_potential"][last], self._ghk[last]])
+        shown = np.concatenate([[0.0], *(series[last] for _, _, series in self._series)])
         low, high = np.nanmin(shown), np.nanmax(shown)
         margin = max(0.08 * (high - low), 2.0)
         ax.set_ylim(low - margin, high + margin)
@@ -434,12 +457,12 @@ class MovingPicture:
         ax.tick_params(labelsize=8)
         style.tidy(ax)
         traces = []
-        for name, colour, place in (("simulated", style.BLACK, 0.0), ("GHK", style.VERMILLION, 0.24)):
+        for (_, colour, _), place in zip(self._series, (0.0, 0.24, 0.42), strict=True):
             [line] = ax.plot([], [], color=colour, linewidth=1.2, marker="o", markersize=4, markevery=[-1])
             line.set_clip_on(False)
             text = ax.text(place, 1.03, "", transform=ax.transAxes, color=colour, fontsize=9, va="bottom")
             self._moving += [line, text]
-            traces.append((line, text, name))
+            traces.append((line, text))
         return traces
 
     def _ion_handles(self) -> list[Artist]:

@@ -17,13 +17,13 @@ from matplotlib import colormaps
 from mc.analysis.channels import open_channels
 from mc.analysis.flux import pump_cycles
 from mc.analysis.potential import ghk_series
-from mc.comparison import ghk_with_pumps_series
 from mc.errors import RecordingError
 from mc.figures import style
 from mc.figures.animation import (
     WIDTH_PER_LENGTH,
     Moments,
     find_open,
+    ghk_with_pumps,
     has_events,
     pseudo_random,
     types_of_channels,
@@ -464,18 +464,9 @@ def _traces(recording: Recording) -> dict[str, np.ndarray]:
         "trace_time": axis.scale(recording.time[records]).astype(np.float32),
         "trace_potential": recording["membrane_potential"][records].astype(np.float32),
         "trace_ghk": ghk_series(recording)[records].astype(np.float32),
-        "trace_ghk_with_pumps": _ghk_with_pumps(recording)[records].astype(np.float32),
+        "trace_ghk_with_pumps": ghk_with_pumps(recording)[records].astype(np.float32),
         "trace_command": recording["command_potential"][records].astype(np.float32),
     }
-
-
-def _ghk_with_pumps(recording: Recording) -> np.ndarray:
-    """Return GHK with the current of the pumps counted, (records,) mV; not a number where there is none."""
-    try:
-        series = ghk_with_pumps_series(recording)
-    except RecordingError:
-        series = None
-    return np.full(len(recording.time), np.nan) if series is None else series
 
 
 def _bins(position: np.ndarray, width: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:

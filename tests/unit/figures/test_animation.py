@@ -156,10 +156,11 @@ def test_ions_in_pores_are_drawn_in_an_open_channel_that_lets_them_through(recor
 def test_traces_end_at_the_moment_shown(recording, picture):
     for i in (0, 2):
         picture.draw(i)
-        simulated, ghk = picture.figure.axes[1].lines
+        simulated, ghk, ghk_with_pumps = picture.figure.axes[1].lines
         np.testing.assert_array_equal(simulated.get_xdata(), recording.time[: i + 1])
         np.testing.assert_array_equal(simulated.get_ydata(), -10.0 * np.arange(i + 1))
         np.testing.assert_array_equal(ghk.get_ydata(), ghk_series(recording)[: i + 1])
+        assert len(ghk_with_pumps.get_ydata()) == i + 1
     texts = [text.get_text() for text in picture.figure.axes[1].texts]
     assert texts[0] == "simulated −20.0 mV"
     assert texts[1].startswith("GHK ")
@@ -273,5 +274,5 @@ def test_a_run_without_channels_is_animated(tmp_path):
     recording = Recording(tmp_path)
     picture = animation.MovingPicture(recording, animation.choose_moments(recording, None), 10)
     picture.draw(1)
-    assert [text.get_text() for text in picture.figure.axes[1].texts] == ["simulated 11.0 mV", ""]
+    assert [text.get_text() for text in picture.figure.axes[1].texts] == ["simulated 11.0 mV", "", ""]
     assert len(picture.figure.legends) == 1
