@@ -25,6 +25,7 @@ from mc.figures.electrophysiology import (
     plot_spike,
     with_error,
 )
+from mc.recording.layout import ChannelDescription
 from mc.recording.recording import Recording
 
 FEWEST_DWELLS = 100
@@ -39,7 +40,11 @@ FEWEST_RECORDS = 20
 FEWEST_POTENTIALS, RAMP_WINDOWS = 3, 12
 """Held potentials that an I-V curve needs, and parts that a ramp is cut into for one."""
 
-MOST_CHANNEL_TYPES = 3
+MOST_CHANNEL_TYPES = 6
+"""Drawn in one figure; it names the others."""
+
+LINE_OF_NOTE, INCHES_OF_LINE = 110, 0.2
+"""Characters in a line of the note on the types that are not drawn, and its height."""
 
 SETTLING_SHARE = 0.2
 """Of each step of a clamp, left out of its mean current."""
@@ -76,17 +81,22 @@ def figure_of_single_channels(recording: Recording) -> Figure | None:
     """Return the trace of one channel of each type with gates, above its dwell times and the currents of openings.
 
     Histograms are drawn where they hold enough; dwell times have fits where nothing that rates depend on was changed
-    during the run, and currents are drawn where enough ions pass in one opening. None without events, or where no
-    type has opened a few times.
+    during the run, and currents are drawn where enough ions pass in one opening. Types that are left out are named,
+    with the reason. None without events, or where no type has opened a few times.
     """
-    types = _gated_types(recording)[:MOST_CHANNEL_TYPES]
+    types, left_out = _gated_types(recording)
     if not types:
         return None
     panels = [_panels(recording, part) for part in types]
     heights = [4.2 if panel else 1.6 for panel in panels]
+    note = style.wrapped("Not drawn: " + "; ".join(left_out), LINE_OF_NOTE) if left_out else ""
+    if note:
+        heights.append(INCHES_OF_LINE * (note.count("\n") + 1.5))
     figure = style.new_figure(8.5 if max(map(len, panels)) < 3 else 11.0, sum(heights) + 0.5)
-    rows = figure.subfigures(len(types), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for part, panel, row in zip(types, panels, rows, strict=True):
+    rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    if note:
+        rows[-1].text(0.01, 0.5, note, va="center", fontsize=9)
+    for part, panel, row in zip(types, panels, rows[: len(types)], strict=True):
         top, *bottom = row.subfigures(
             2 if panel else 1, 1, squeeze=False, height_ratios=(1.0, 2.2)[: 1 + bool(panel)]
         )[:, 0]
@@ -229,30 +239,42 @@ def figure_of_spikes(recording: Recording) -> Figure | None:
     return figure
 
 
-def _gated_types(recording: Recording) -> list[_ChannelType]:
-    """Return the types with gates that have opened and shut again a few times."""
+def _gated_types(recording: Recording) -> tuple[list[_ChannelType], list[str]]:
+    """Return the types with gates that have opened and shut again a few times, and why others are left out."""
+    found: list[_ChannelType] = []
+    left_out: list[str] = []
     if len(recording.gating["time"]) == 0:
-        return []
-    found, first = [], 0
+        return found, left_out
+    first = 0
     for channel in recording.channels:
-        if len(channel.states) > 1:
-            levels = single_channel.conductance_levels(recording, channel.name)
-            records = [
-                record.grouped((levels > 0).astype(int))
-                for record in single_channel.channel_records(recording, channel.name)
-            ]
-            openings, shuttings = single_channel.open_and_shut_dwells(records, [False, True])
-            if min((~one.is_censored).sum() for one in (openings, shuttings)) >= FEWEST_OPENINGS:
-                charge = currents.crossing_charge(recording, channel.name).net
-                open_time = sum((np.diff(one.edges) * one.states).sum() for one in records)
-                mean_current = float((charge[-1] - charge[0]) / open_time)
-                found.append(
-                    _ChannelType(
-                        channel.name, first, int(levels.max()), records, openings, shuttings, mean_current
-                    )
-                )
+        if len(channel.states) == 1:
+            left_out.append(f"{channel.name} (always open)")
+        elif len(found) == MOST_CHANNEL_TYPES:
+            left_out.append(f"{channel.name} (more than {MOST_CHANNEL_TYPES} types)")
+        else:
+            part = _channel_type(recording, channel, first)
+            if part is None:
+                left_out.append(f"{channel.name} (opened and shut too seldom)")
+            else:
+                found.append(part)
         first += channel.count
-    return found
+    return found, left_out
+
+
+def _channel_type(recording: Recording, channel: ChannelDescription, first: int) -> _ChannelType | None:
+    """Return what is drawn of a type whose first channel is `first`; None if it hardly ever opened and shut again."""
+    levels = single_channel.conductance_levels(recording, channel.name)
+    records = [
+        record.grouped((levels > 0).astype(int))
+        for record in single_channel.channel_records(recording, channel.name)
+    ]
+    openings, shuttings = single_channel.open_and_shut_dwells(records, [False, True])
+    if min((~one.is_censored).sum() for one in (openings, shuttings)) < FEWEST_OPENINGS:
+        return None
+    charge = currents.crossing_charge(recording, channel.name).net
+    open_time = sum((np.diff(one.edges) * one.states).sum() for one in records)
+    mean_current = float((charge[-1] - charge[0]) / open_time)
+    return _ChannelType(channel.name, first, int(levels.max()), records, openings, shuttings, mean_current)
 
 
 def _has_steady_rates(recording: Recording, channel: str) -> bool:

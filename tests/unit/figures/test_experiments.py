@@ -114,6 +114,25 @@ def test_a_run_with_gates_has_a_figure_of_single_channels(tmp_path):
         assert error < 0.1 * expected
 
 
+def test_types_that_are_left_out_are_named_with_the_reason(tmp_path, monkeypatch):
+    recording = write_run(tmp_path)
+
+    def note():
+        figure = experiments.figure_of_single_channels(recording)
+        return " ".join(text.get_text() for part in figure.subfigs for text in part.texts)
+
+    assert "Not drawn" not in note()
+    gated = recording.channels[0]
+    leak = ChannelDescription("leak", 5, ("open",), {"K": 0.03})
+    monkeypatch.setattr(recording, "channels", (gated, leak))
+    assert note() == "Not drawn: leak (always open)"
+    monkeypatch.setattr(recording, "channels", (gated, gated, leak))
+    monkeypatch.setattr(experiments, "MOST_CHANNEL_TYPES", 1)
+    assert note() == "Not drawn: gated (more than 1 types); leak (always open)"
+    monkeypatch.setattr(experiments, "FEWEST_OPENINGS", 10**6)
+    assert experiments.figure_of_single_channels(recording) is None
+
+
 def test_a_channel_that_opens_a_few_times_has_a_trace_alone(tmp_path):
     recording = write_run(tmp_path, n_records=20)
     [trace, *_] = experiments.figure_of_single_channels(recording).axes
