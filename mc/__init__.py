@@ -42,3 +42,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'mc' has no attribute {name!r}")
     module = importlib.import_module(_HOMES[name])
     return module if name == "theory" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also those that are not imported yet: what a prompt completes."""
+    return sorted(__all__)

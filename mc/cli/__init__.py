@@ -45,7 +45,14 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         with exit_on_input_error():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except click.UsageError as error:
+                # What a shell makes of --set channels.K leak.count=5: the second half is an argument of its own.
+                if "extra argument" not in error.message or "=" not in error.message:
+                    raise
+                hint = 'what holds spaces goes into quotes: --set "channels.K leak.count=5"'
+                raise click.UsageError(f"{error.message}; {hint}", error.ctx) from error
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

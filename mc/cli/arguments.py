@@ -16,7 +16,8 @@ def scenario_and_overrides(command: Callable[..., Any]) -> Callable[..., Any]:
         "overrides",
         metavar="KEY=VALUE",
         multiple=True,
-        help='Override a key of the scenario, for example --set inside.K="100 mM".',
+        help='Override a key of the scenario, for example --set inside.K="100 mM"; one with spaces goes into quotes: '
+        '--set "channels.K leak.count=5".',
     )
     return argument(option(command))
 

@@ -11,6 +11,7 @@ from mc.constants import (
     SENSING_REACH,
 )
 from mc.errors import McError, ScenarioError, StabilityError
+from mc.formatting import show_time
 from mc.scenario.composition import Composition, compose
 from mc.scenario.resolution import (
     concentrations,
@@ -243,13 +244,13 @@ def advise(scenario: Scenario) -> Advice:
         free_time = simulation.duration - scenario.protocol.time_held(simulation.duration)
         if 0 < free_time < 3 * charging_time:
             warnings.append(
-                f"charging takes about {charging_time:.3g} ns, the membrane is free for {free_time:g} ns: "
-                "rest will not be reached; take more channels or a longer duration"
+                f"charging takes about {show_time(charging_time)}, the membrane is free for "
+                f"{show_time(free_time)}: rest will not be reached; take more channels or a longer duration"
             )
         elif 0 < free_time < _JUDGED_AFTER * charging_time:
             notes.append(
-                f"too short to hold the mean against GHK, which takes {_JUDGED_AFTER:g} charging times, "
-                f"{_JUDGED_AFTER * charging_time:.3g} ns"
+                f"too short a run to judge its mean against GHK: that takes {_JUDGED_AFTER:g} charging times, "
+                f"{show_time(_JUDGED_AFTER * charging_time)}"
             )
         if geometry.boundary == "closed" and free_time > 0:
             warnings += _judge_run_down(scenario, composition, rest)

@@ -91,7 +91,11 @@ class LigandPulse(Span):
 
 
 class Protocol(Model):
-    """What is done to the membrane: lists of timed entries. Without any the membrane is free."""
+    """What is done to the membrane: lists of timed entries. Without any the membrane is free.
+
+    Both sides begin neutral, the membrane at 0 mV. To begin at another potential, hold it there for a moment:
+    `voltage = [{ potential = "-60 mV", stop = "2 ns" }]`.
+    """
 
     carrier: SpeciesName | None = Field(
         default=None,

@@ -19,9 +19,12 @@ _INTRODUCTION = """\
 A scenario is a TOML file. Every quantity is text with its unit, and any unit of the right kind will do: `"25 nm"`,
 `"0.025 um"`; `nm^3/ns`, `nm3/ns` and `nm³/ns` are the same. The unit that a description names is the one in which the
 number is kept, which Python and the results show. A key marked *required* must be there; a dash means that there is
-no default, or that the description says what holds without the key. Any key can be overridden on the command line by
-its path: `--set inside.K="100 mM"`, `--set 'channels."K leak".count=10'`. `ionmc check SCENARIO` says what is wrong
-with a file, and what a good one implies.
+no default, or that the description says what holds without the key. `ionmc check SCENARIO` says what is wrong with a
+file, and what a good one implies.
+
+Any key can be overridden on the command line by its path: `--set inside.K="100 mM"`. The entry of a list is given by
+its name or its number, `--set channels.0.count=10`. What holds spaces goes into quotes,
+`--set "channels.K leak.count=10"`, and a name with a dot has quotes of its own: `--set 'channels."Kv1.1".count=10'`.
 
 """
 

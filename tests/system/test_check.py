@@ -110,6 +110,13 @@ def test_an_unknown_option_exits_with_status_2():
     assert run("--bogus").exit_code == 2
 
 
+def test_a_key_with_spaces_and_no_quotes_gets_a_hint():
+    result = run("--set", "channels.K", "leak.count=5")
+    assert result.exit_code == 2
+    assert 'goes into quotes: --set "channels.K leak.count=5"' in result.stderr
+    assert "quotes" not in run("one more argument").stderr
+
+
 def test_help_lists_the_commands_without_importing_them():
     code = (
         "import sys; sys.argv = ['ionmc', '--help']\n"

@@ -214,7 +214,7 @@ def test_a_run_that_comes_to_rest_but_is_too_short_to_judge_is_noted(read):
         duration = charging_times * advise(scenario).charging_time
         advice = advise(read(f"simulation.duration={duration} ns"))
         assert not any("rest will not be reached" in warning for warning in advice.warnings)
-        return any("too short to hold the mean against GHK" in note for note in advice.notes)
+        return any("too short a run to judge its mean against GHK" in note for note in advice.notes)
 
     assert says(10)
     assert not says(30)
