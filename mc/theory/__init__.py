@@ -19,6 +19,8 @@ from mc.theory.double_layer import (
     diffuse_layer_capacitance,
     gouy_chapman_potential,
     grahame_charge_density,
+    mixture_charge_density,
+    mixture_potential,
     series_slab_fraction,
 )
 from mc.theory.equilibrium import (
@@ -51,7 +53,9 @@ from mc.theory.gating import (
 from mc.theory.noise import (
     capacitance_noise,
     charging_time,
+    crossing_noise,
     elementary_voltage_step,
+    gating_noise,
     lorentzian,
     shot_noise_spectrum,
 )
@@ -64,6 +68,7 @@ __all__ = [
     "binomial_variance",
     "capacitance_noise",
     "charging_time",
+    "crossing_noise",
     "debye_length",
     "dielectric_relaxation_time",
     "diffuse_layer_capacitance",
@@ -73,6 +78,7 @@ __all__ = [
     "elementary_voltage_step",
     "filling_profile",
     "first_passage_survival",
+    "gating_noise",
     "ghk_current",
     "ghk_flux",
     "ghk_potential",
@@ -82,6 +88,8 @@ __all__ = [
     "liquid_junction_potential",
     "lorentzian",
     "mean_square_displacement",
+    "mixture_charge_density",
+    "mixture_potential",
     "mullins_noda_potential",
     "nernst_hartley",
     "nernst_potential",

@@ -60,6 +60,52 @@ def lorentzian(frequency: Quantity, variance: Quantity, relaxation_time: Quantit
     return 4.0 * np.asarray(variance, dtype=float) * relaxation_time / (1.0 + phase**2)
 
 
+def crossing_noise(crossing_rate: Quantity, capacitance: Quantity, conductance: Quantity) -> Any:
+    """Return the variance in mV2 of the potential of a membrane whose charges cross one by one, each by itself.
+
+    (sum of z^2 times the rate of crossings, both ways, in e2/ns)/(2 C g), with C in e/mV and the slope conductance g
+    in e/(mV ns): shot noise of spectrum 2 q i through a resistor and capacitor. At equilibrium it is kT/C. Floats and
+    arrays broadcast.
+
+    Schottky (1918), Ann. Phys. 362:541; Läuger (1975), Biochim. Biophys. Acta 413:1.
+    """
+    rate = np.asarray(crossing_rate, dtype=float)
+    return rate / (2.0 * _positive(capacitance, "capacitance") * _positive(conductance, "conductance"))
+
+
+def gating_noise(
+    lag: Quantity,
+    current: Quantity,
+    variance: Quantity,
+    relaxation_time: Quantity,
+    conductance: Quantity,
+    membrane_time: Quantity,
+) -> Any:
+    """Return the covariance in mV2, at a `lag` in ns, of the potential of a membrane whose channels open and close.
+
+    With i the `current` of one open channel (e/ns), s2 the `variance` of their number, t_c the `relaxation_time` of
+    the gates, g the slope conductance of the whole membrane (e/(mV ns)) and t_m = C/g its `membrane_time`, each
+    Lorentzian of the current comes through the membrane as
+
+        (i/g)^2 s2 t_c/(t_c^2 - t_m^2) (t_c exp(-t/t_c) - t_m exp(-t/t_m)).
+
+    At no lag it is (i/g)^2 s2 t_c/(t_c + t_m). Small fluctuations, on which g does not depend. Times in ns; floats
+    and arrays broadcast.
+
+    Stevens (1972), Biophys. J. 12:1028; DeFelice (1981), Introduction to Membrane Noise, ch. 6.
+    """
+    lag, gates, membrane = (
+        np.asarray(one, dtype=float) for one in (lag, _positive(relaxation_time, "time"), membrane_time)
+    )
+    response = (np.asarray(current, dtype=float) / _positive(conductance, "conductance")) ** 2
+    # (1 - exp(-x))/x of the difference x of both decays: equal times are no division of zero by zero.
+    difference = lag * (1.0 / _positive(membrane, "time") - 1.0 / gates)
+    is_zero = difference == 0.0
+    share = np.where(is_zero, 1.0, -np.expm1(-difference) / np.where(is_zero, 1.0, difference))
+    shape = np.exp(-lag / gates) * (1.0 + lag / gates * share)
+    return response * np.asarray(variance, dtype=float) * gates / (gates + membrane) * shape
+
+
 def _positive(values: Quantity, name: str) -> np.ndarray:
     """Return `values` as an array; ValueError unless all are above zero."""
     values = np.asarray(values, dtype=float)

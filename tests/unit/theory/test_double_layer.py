@@ -68,6 +68,60 @@ def test_grahame_charge_is_the_field_of_the_gouy_chapman_layer_at_the_face():
     assert charge_density == pytest.approx(-PERMITTIVITY * slope, rel=1e-4)
 
 
+MIXTURE, MIXTURE_VALENCES = {"K": 80.0, "Ca": 30.0, "Cl": 140.0}, {"K": 1, "Ca": 2, "Cl": -1}
+
+
+def test_a_mixture_of_one_symmetric_salt_is_gouy_and_chapmans():
+    salt, valences = [40.0, 40.0], [2, -2]
+    surface = np.array([-120.0, -1e-5, 0.0, 3.0, 200.0])
+    measured = theory.mixture_charge_density(surface, salt, valences, ROOM_TEMPERATURE)
+    expected = theory.grahame_charge_density(surface, 40.0, 2, ROOM_TEMPERATURE)
+    np.testing.assert_allclose(measured, expected, rtol=1e-9)
+    depth = np.array([2.0, 0.0, 0.3, 5.0])
+    for face in (-150.0, 4.0):
+        measured = theory.mixture_potential(depth, face, salt, valences, ROOM_TEMPERATURE)
+        expected = theory.gouy_chapman_potential(depth, face, 40.0, 2, ROOM_TEMPERATURE)
+        np.testing.assert_allclose(measured, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("surface", [-90.0, 60.0])
+def test_the_layer_of_a_mixture_solves_poisson_and_boltzmann(surface):
+    """The distance at which a potential is left, by mpmath's quadrature of the inverse field, and Gauss's law."""
+    charge_density = theory.mixture_charge_density(surface, MIXTURE, MIXTURE_VALENCES, ROOM_TEMPERATURE)
+    with mpmath.workdps(30):
+
+        def field(potential):
+            energy = sum(
+                MIXTURE[name] * (mpmath.exp(-MIXTURE_VALENCES[name] * potential / THERMAL) - 1)
+                for name in MIXTURE
+            )
+            density = energy * constants.IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+            return mpmath.sqrt(2 * density * THERMAL / PERMITTIVITY)
+
+        assert charge_density == pytest.approx(
+            float(np.sign(surface) * PERMITTIVITY * field(surface)), rel=1e-12
+        )
+        distance = mpmath.quad(lambda potential: 1 / field(potential), sorted([surface / 10, surface]))
+    measured = theory.mixture_potential(float(distance), surface, MIXTURE, MIXTURE_VALENCES, ROOM_TEMPERATURE)
+    assert measured == pytest.approx(surface / 10, rel=1e-9)
+    assert theory.mixture_potential(
+        0.0, surface, MIXTURE, MIXTURE_VALENCES, ROOM_TEMPERATURE
+    ) == pytest.approx(surface)
+
+
+def test_calcium_makes_the_side_that_draws_it_hold_more_charge():
+    drawn, repelled = (
+        abs(theory.mixture_charge_density(surface, MIXTURE, MIXTURE_VALENCES, ROOM_TEMPERATURE))
+        for surface in (-50.0, 50.0)
+    )
+    assert drawn > 1.1 * repelled
+
+
+def test_a_mixture_must_be_neutral():
+    with pytest.raises(ValueError, match="the bulk must be neutral"):
+        theory.mixture_charge_density(10.0, [100.0, 90.0], [1, -1], ROOM_TEMPERATURE)
+
+
 def test_grahame_charge_at_small_potentials_is_that_of_the_capacitance():
     capacitance = theory.diffuse_layer_capacitance([150.0, 150.0], [1, -1], ROOM_TEMPERATURE)
     charge_density = theory.grahame_charge_density(1e-6, 150.0, 1, ROOM_TEMPERATURE)

@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from mc import theory
+from mc import constants, theory
 
 
 def test_capacitance_noise_of_a_small_patch():
@@ -33,3 +35,34 @@ def test_noise_refuses_a_patch_without_capacitance():
         theory.capacitance_noise(0.0, 300.0)
     with pytest.raises(ValueError, match="conductance must not be negative"):
         theory.charging_time(1.0, -1.0)
+
+
+def test_crossings_at_equilibrium_make_the_noise_of_the_capacitor():
+    """p c each way between equal solutions, whose conductance is p c/(kT/e)."""
+    temperature, rate, capacitance = 310.15, 3.0, 0.6
+    thermal = constants.thermal_potential(temperature)
+    measured = theory.crossing_noise(2.0 * rate, capacitance, rate / thermal)
+    assert measured == pytest.approx(theory.capacitance_noise(capacitance, temperature) ** 2, rel=1e-12)
+    # Far from it, with one way alone, it is another: half of q i/(C g).
+    assert theory.crossing_noise(rate, capacitance, 1.0) == pytest.approx(rate / (2.0 * capacitance))
+
+
+@pytest.mark.parametrize("lag", [0.0, 1.7])
+def test_noise_of_gates_is_their_lorentzian_through_the_filter_of_the_membrane(lag):
+    current, variance, gates, conductance, membrane = 0.3, 7.0, 3.0, 0.4, 2.0
+
+    def spectrum(frequency):
+        filtered = 1.0 + (2.0 * math.pi * frequency * membrane) ** 2
+        of_gates = theory.lorentzian(frequency, current**2 * variance, gates)
+        return of_gates / conductance**2 / filtered
+
+    expected = quad(lambda f: spectrum(f) * math.cos(2.0 * math.pi * f * lag), 0.0, 200.0, limit=2000)[0]
+    measured = theory.gating_noise(lag, current, variance, gates, conductance, membrane)
+    assert measured == pytest.approx(expected, rel=1e-6)
+
+
+def test_noise_of_gates_is_smooth_where_both_times_are_equal():
+    lag = np.array([0.0, 1.0, 4.0])
+    equal, nearly = (theory.gating_noise(lag, 1.0, 1.0, 2.0, 1.0, membrane) for membrane in (2.0, 2.0 + 1e-9))
+    np.testing.assert_allclose(equal, nearly, rtol=1e-8)
+    np.testing.assert_allclose(equal, 0.5 * np.exp(-lag / 2.0) * (1.0 + lag / 2.0), rtol=1e-12)
