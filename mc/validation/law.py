@@ -14,6 +14,16 @@ import numpy as np
 from mc.analysis.statistics import Estimate, standard_score
 from mc.recording.recording import Recording
 
+SOLVER_SHARE, SOLVER_POTENTIAL = 1e-4, 2e-3
+"""What the steps of the continuum leave: a share of a measured number, and mV of a potential.
+
+A step may err by 1e-5 of what is there and by 1e-3 mV (mc.engines.continuum.stepping), and what decays takes about
+ten steps to do so; a potential at rest forgets the errors of all but the last steps.
+"""
+
+TWO_GRIDS = 3.0
+"""Factor of safety on the error that two grids alone give (Roache 1994, J. Fluids Eng. 116:405)."""
+
 SAMPLES_PER_DEGREE_OF_FREEDOM = 10.0
 """Independent samples of a correlated series for each degree of freedom of its standard error.
 
@@ -113,6 +123,18 @@ def check_resolved(check: Check, resolution: float) -> Check:
     return replace(check, standard_error=resolution, own_p_value=1.0 if is_within else 0.0)
 
 
+def check_converged(coarse: Check, fine: Check, order: float) -> Check:
+    """Return the check of a number that was computed on two grids, the second twice as fine.
+
+    It holds within what the finer one still lacks: the difference between both, over 2^order - 1, three times over,
+    and what the steps leave. Both may be compared with expectations of their own.
+    """
+    apart = abs((fine.measured - fine.expected) - (coarse.measured - coarse.expected))
+    is_potential = fine.unit == "mV"
+    steps = SOLVER_POTENTIAL if is_potential else SOLVER_SHARE * max(abs(fine.measured), abs(fine.expected))
+    return check_resolved(fine, TWO_GRIDS * apart / (2.0**order - 1.0) + steps)
+
+
 def variance_degrees_of_freedom(correlation: np.ndarray, n_samples: int) -> float:
     """Return how many independent squares tell as much as the `n_samples` of a Gaussian series.
 
@@ -162,17 +184,27 @@ class Trial:
     seed: int
     folder: Path
     threads: int = 1
+    refinement: int = 1
+    """By which the grid that a scenario asks for is made finer."""
     n_runs: int = field(default=0, init=False)
 
     def pick(self, quick: Any, full: Any) -> Any:
         """Return the size for this trial."""
         return full if self.full else quick
 
-    def run(self, scenario_text: str, label: str, *, clamped_potential: float | None = None) -> Recording:
+    def run(
+        self,
+        scenario_text: str,
+        label: str,
+        *,
+        clamped_potential: float | None = None,
+        engine: str | None = None,
+    ) -> Recording:
         """Run a scenario, given as the text of its file, on the engine of the trial and return its recording.
 
         The file stays beside the recording, in the folder `label`. Every run of a trial has random numbers of its
-        own. `clamped_potential`, in mV, holds the field in the slab and takes it out of the baths.
+        own. `clamped_potential`, in mV, holds the field in the slab and takes it out of the baths. `engine`: another
+        one than that of the trial, which it is compared with.
         """
         from mc.scenario.reading import read_scenario
         from mc.simulation import simulate
@@ -181,9 +213,19 @@ class Trial:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "scenario.toml"
         path.write_text(scenario_text, encoding="utf-8")
-        scenario = read_scenario(path, {"simulation.engine": self.engine})
+        chosen = {"simulation.engine": engine or self.engine}
+        scenario = read_scenario(path, chosen)
+        if self.refinement != 1:
+            geometry = scenario.geometry
+            spacings = {"grid_spacing": geometry.grid_spacing, "grid_spacing_y": geometry.grid_spacing_y}
+            finer = {
+                f"geometry.{name}": f"{size / self.refinement:.12g} nm"
+                for name, size in spacings.items()
+                if size is not None
+            }
+            scenario = read_scenario(path, chosen | finer)
         # The same channels on two engines would otherwise do the same.
-        key = [self.seed, self.n_runs, zlib.crc32(self.engine.encode())]
+        key = [self.seed, self.n_runs, zlib.crc32((engine or self.engine).encode())]
         seed = int(np.random.SeedSequence(key).generate_state(1)[0])
         self.n_runs += 1
         return simulate(
@@ -218,5 +260,8 @@ class Law:
     """Engines that cannot meet the law by construction, and why."""
     resolution: Mapping[str, float] = field(default_factory=dict)
     """On engines where nothing is random: by how much grid and solver may be off, in the unit of the checks."""
+    orders: Mapping[str, float] = field(default_factory=dict)
+    """Instead, where the grid decides: by which power of its spacing the error falls. Such a law is measured on the
+    grid of its scenarios and on one twice as fine, see `check_converged`."""
     remark: str = ""
     """Where simulation and textbook differ for a reason: which, and the prediction that takes it into account."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from mc.validation.law import Check, Law, Picture, Trial, check_resolved
+from mc.validation.law import Check, Law, Picture, Trial, check_converged, check_resolved
 from mc.validation.registry import find_laws
 
 FALSE_ALARM = 1e-4
@@ -122,9 +123,14 @@ def run_task(task: Task) -> Outcome:
     law = find_laws(task.law_files)[task.law]
     started = time.monotonic()
     try:
-        observed = law.measure(Trial(task.engine, task.full, task.seed, task.folder, task.threads))
-        checks = _resolve(law, task.engine, law.compare(observed))
-        twins = {wrong: _resolve(law, task.engine, compare(observed)) for wrong, compare in law.twins.items()}
+        observed, coarse = _measure(law, task), None
+        if task.engine in law.orders:
+            observed, coarse = _measure(law, task, is_refined=True), observed
+        checks = _resolve(law, task.engine, law.compare, observed, coarse)
+        twins = {
+            wrong: _resolve(law, task.engine, compare, observed, coarse)
+            for wrong, compare in law.twins.items()
+        }
         picture = law.draw(observed)
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -135,11 +141,24 @@ def run_task(task: Task) -> Outcome:
     return Outcome(task.law, task.engine, task.seed, checks, twins, picture, time.monotonic() - started)
 
 
-def _resolve(law: Law, engine: str, checks: Iterable[Check]) -> tuple[Check, ...]:
+def _measure(law: Law, task: Task, *, is_refined: bool = False) -> Any:
+    """Return what is observed, also on a grid that is twice as fine."""
+    folder = task.folder / "refined" if is_refined else task.folder
+    trial = Trial(task.engine, task.full, task.seed, folder, task.threads, refinement=2 if is_refined else 1)
+    return law.measure(trial)
+
+
+def _resolve(
+    law: Law, engine: str, compare: Callable[[Any], list[Check]], observed: Any, coarse: Any
+) -> tuple[Check, ...]:
     """Return checks as they are, or as those of an engine where nothing is random."""
-    if engine not in law.resolution:
-        return tuple(checks)
-    return tuple(check_resolved(check, law.resolution[engine]) for check in checks)
+    checks = compare(observed)
+    if engine in law.orders:
+        pairs = zip(compare(coarse), checks, strict=True)
+        return tuple(check_converged(one, other, law.orders[engine]) for one, other in pairs)
+    if engine in law.resolution:
+        return tuple(check_resolved(check, law.resolution[engine]) for check in checks)
+    return tuple(checks)
 
 
 def run_all(

@@ -8,72 +8,44 @@ import numpy as np
 from scipy.optimize import brentq
 
 from mc import theory
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_mean
-from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE, patch
+from mc.validation.layers import AREA, SIDES, Layers, measure_layers, seen_by_electrodes
+from mc.validation.scenarios import BODY_TEMPERATURE
 
-SALT, COMMAND, AREA, LENGTH = 150.0, -500.0, 5000.0, 10.0
-"""mM, mV, nm2 and nm: half a volt, so that the layers stand out of the noise."""
+SALT, COMMAND, LENGTH = 150.0, -500.0, 10.0
+"""mM, mV and nm: half a volt, so that the layers stand out of the noise."""
 
-TIME_STEP, SETTLING, WINDOW = 0.0125, 20.0, 12.5
-"""ns; a step is 0.26 nm long, a third of the Debye length. Windows are independent: charge forgets within 0.3 ns."""
+WINDOW = 12.5
+"""ns: windows are independent, as charge forgets within 0.3 ns and salt within 4 ns."""
 
 DEPTHS = (1.0, 1.4, 1.8, 2.2)
-SPACING = {"brownian": 0.2, "lattice": 0.1}
-RESOLVED = {"brownian": 0.98, "lattice": 1.0}
-"""nm; nm; and the share of the layers' potential that steps of this length leave (docs/methods.md, Limits)."""
+RESOLVED = {"brownian": 0.98}
+"""nm; the share of the layers' potential that steps of this length leave (docs/methods.md, Limits)."""
 
 
 @dataclass
-class Layers:
-    """Charge between the face and several depths, and what electrodes read beyond the slab."""
+class Clamped:
+    """The layers, and how much of their potential the steps resolve."""
 
-    edges: np.ndarray
-    """(cells,) nm from the face."""
-    enclosed: dict[str, np.ndarray]
-    """By side, (windows, cells) e."""
-    charge: float
-    """e on the inner face."""
-    drop: np.ndarray
-    """(windows,) mV."""
+    layers: Layers
     resolved: float
 
 
-def measure(trial: Trial) -> Layers:
+def measure(trial: Trial) -> Clamped:
     """Clamp a membrane that nothing crosses."""
-    salt = {"K": SALT, "Cl": SALT}
-    text = patch(
+    is_mean = trial.engine == "continuum"
+    layers = measure_layers(
+        trial,
         "Diffuse layers",
-        inside=salt,
-        outside=salt,
-        area=AREA,
+        {"K": SALT, "Cl": SALT},
+        COMMAND,
         length=LENGTH,
-        duration=SETTLING + trial.pick(20, 160) * WINDOW,
-        time_step=TIME_STEP,
-        interval=0.5,
-        geometry=f'grid_spacing = "{SPACING[trial.engine]} nm"',
-        recording=f'events = false\nprofile_interval = "{WINDOW} ns"',
-        more=f'[[protocol.voltage]]\nstart = "0 ns"\npotential = "{COMMAND} mV"\n',
+        settling=150.0 if is_mean else 20.0,
+        window=WINDOW,
+        n_windows=2 if is_mean else trial.pick(20, 160),
+        is_open=is_mean,
     )
-    recording = trial.run(text, "layers")
-    profiles = recording.profiles
-    kept = profiles.time > SETTLING + 0.9 * WINDOW
-    names = recording.species_names
-    density = profiles.concentration[:, names.index("K")] - profiles.concentration[:, names.index("Cl")]
-    charge = density * profiles.cell_width * AREA * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-    distances = {"inside": -profiles.position, "outside": profiles.position - recording.thickness}
-    enclosed, edges = {}, np.empty(0)
-    for side, distance in distances.items():
-        order = np.argsort(distance)
-        order = order[distance[order] > 0.0]
-        edges = np.cumsum(profiles.cell_width[order])
-        enclosed[side] = np.cumsum(charge[kept][:, order], axis=1)
-    beyond = recording["membrane_potential"] - recording["charge_separation_potential"]
-    first = int(np.searchsorted(recording.time, SETTLING))
-    per_window = round(WINDOW / 0.5)
-    n_windows = (len(beyond) - first) // per_window
-    drop = beyond[first : first + n_windows * per_window].reshape(n_windows, -1).mean(axis=1)
-    return Layers(edges, enclosed, CAPACITANCE * AREA * COMMAND, drop, RESOLVED[trial.engine])
+    return Clamped(layers, RESOLVED.get(trial.engine, 1.0))
 
 
 def surface_potential(charge: float) -> float:
@@ -98,27 +70,35 @@ def charge_within(depth: np.ndarray | float, charge: float, stretch: float = 1.0
     return within
 
 
-def compare(layers: Layers, stretch: float = 1.0, n_layers: float = 2.0) -> list[Check]:
+def compare(clamped: Clamped, stretch: float = 1.0, n_layers: float = 2.0) -> list[Check]:
     """Compare the charge within each depth on both sides, and the potential of both layers."""
+    layers = clamped.layers
     checks = []
-    for side, sign in (("inside", 1.0), ("outside", -1.0)):
+    for side, sign in SIDES.items():
         for depth in DEPTHS:
             i = int(np.argmin(np.abs(layers.edges - depth)))
             expected = float(charge_within(layers.edges[i], sign * layers.charge, stretch))
             name = f"charge within {layers.edges[i]:.2g} nm {side}"
-            checks.append(check_mean(name, layers.enclosed[side][:, i], expected, "e"))
-    drop = n_layers * layers.resolved * surface_potential(layers.charge)
+            checks.append(check_mean(name, layers.enclosed(side)[:, i], expected, "e"))
+    face = surface_potential(layers.charge)
+
+    def potential(depth: np.ndarray) -> np.ndarray:
+        found: np.ndarray = theory.gouy_chapman_potential(depth, face, SALT, 1, BODY_TEMPERATURE)
+        return found
+
+    drop = n_layers * clamped.resolved * seen_by_electrodes(potential, layers.bulk)
     return [*checks, check_mean("potential of the layers", layers.drop, drop, "mV")]
 
 
-def draw(layers: Layers) -> Picture:
+def draw(clamped: Clamped) -> Picture:
     """Draw the charge within each depth."""
+    layers = clamped.layers
     depth = np.linspace(0.01, 4.0, 100)
     shown = layers.edges <= 4.0
     lines, points = [], []
-    for side, sign in (("inside", 1.0), ("outside", -1.0)):
+    for side, sign in SIDES.items():
         lines.append(Line(side, depth, charge_within(depth, sign * layers.charge)))
-        found = layers.enclosed[side][:, shown]
+        found = layers.enclosed(side)[:, shown]
         error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
         points.append(Points(side, layers.edges[shown], found.mean(axis=0), error))
     return Picture(
@@ -135,12 +115,13 @@ LAW = Law(
         "Chapman (1913), Phil. Mag. 25:475",
         "Grahame (1947), Chem. Rev. 41:441",
     ),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    orders={"continuum": 2.0},
     measure=measure,
     compare=compare,
     twins={
-        "a Debye length that is 30 % too long": lambda layers: compare(layers, stretch=1.3),
-        "one layer only": lambda layers: compare(layers, n_layers=1.0),
+        "a Debye length that is 30 % too long": lambda clamped: compare(clamped, stretch=1.3),
+        "one layer only": lambda clamped: compare(clamped, n_layers=1.0),
     },
     draw=draw,
     remark=(

@@ -9,6 +9,7 @@ from mc.analysis.statistics import Estimate
 from mc.validation.law import (
     Check,
     check_chi_square,
+    check_converged,
     check_count,
     check_estimate,
     check_exact,
@@ -49,6 +50,18 @@ def test_where_nothing_is_random_a_check_holds_within_its_resolution_and_not_bey
     assert check_resolved(check, 0.03).p_value == 1.0
     assert check_resolved(check, 0.01).p_value == 0.0
     assert check_resolved(check, 0.01).score == pytest.approx(2.0)
+
+
+def test_two_grids_tell_how_far_off_the_finer_one_may_be():
+    """Of second order: from a difference of 0.4 between them the finer one is off by 0.133, three times over."""
+    coarse, fine = (Check("concentration", value, 0.0, 10.0, "mM") for value in (10.5, 10.1))
+    held = check_converged(coarse, fine, 2.0)
+    assert held.standard_error == pytest.approx(0.4 + 1e-4 * 10.1)
+    assert held.p_value == 1.0
+    assert check_converged(Check("c", 10.5, 0.0, 10.0), Check("c", 10.3, 0.0, 10.0), 2.0).p_value == 0.0
+    # Where both agree, the steps of the solver remain.
+    exact = Check("potential", -80.001, 0.0, -80.0, "mV")
+    assert check_converged(exact, exact, 2.0).standard_error == pytest.approx(0.002)
 
 
 def test_chi_square_of_many_differences():

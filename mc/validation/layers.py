@@ -1,0 +1,113 @@
+"""What laws of the diffuse layers share: a clamped membrane that nothing crosses, and the charge beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+from mc.engines.brownian.engine import bulk_distances
+from mc.scenario.composition import compose
+from mc.validation.law import Trial
+from mc.validation.potentials import VALENCES
+from mc.validation.scenarios import CAPACITANCE, patch
+
+AREA = 5000.0
+"""nm2."""
+
+TIME_STEP = 0.0125
+"""ns; a step is 0.26 nm long, a third of the Debye length."""
+
+SPACING = {"brownian": 0.2, "lattice": 0.1, "continuum": 0.2}
+"""nm."""
+
+SIDES = {"inside": 1.0, "outside": -1.0}
+"""Sign of the charge that a side holds when the potential is positive."""
+
+
+@dataclass
+class Layers:
+    """Ions between the face and several depths, and what electrodes read beyond the slab."""
+
+    edges: np.ndarray
+    """(cells,) nm from the face."""
+    ions: dict[str, dict[str, np.ndarray]]
+    """By side and species, (windows, cells): ions up to each edge."""
+    charge: float
+    """e on the inner side."""
+    drop: np.ndarray
+    """(windows,) mV."""
+    bulk: tuple[float, float]
+    """nm from the face: where the bulk begins, over which electrodes take the mean, and the far end."""
+
+    def enclosed(self, side: str) -> np.ndarray:
+        """Return the charge up to each edge, (windows, cells) in e."""
+        total: np.ndarray = np.sum([VALENCES[name] * ions for name, ions in self.ions[side].items()], axis=0)
+        return total
+
+
+def measure_layers(
+    trial: Trial,
+    title: str,
+    solution: Mapping[str, float],
+    command: float,
+    *,
+    length: float,
+    settling: float,
+    window: float,
+    n_windows: int,
+    is_open: bool,
+) -> Layers:
+    """Clamp a membrane between equal solutions (mM) at `command` mV, and watch it for `n_windows` windows.
+
+    `length` in nm of each bath, `settling` and each `window` in ns. Layers take from a closed bath what they hold;
+    with `is_open` far ends hold the solution.
+    """
+    boundary = '\nboundary = "bath"' if is_open else ""
+    text = patch(
+        title,
+        inside=solution,
+        outside=solution,
+        area=AREA,
+        length=length,
+        duration=settling + n_windows * window,
+        time_step=TIME_STEP,
+        interval=0.5,
+        geometry=f'grid_spacing = "{SPACING[trial.engine]} nm"{boundary}',
+        recording=f'events = false\nprofile_interval = "{window} ns"',
+        more=f'[[protocol.voltage]]\nstart = "0 ns"\npotential = "{command} mV"\n',
+    )
+    recording = trial.run(text, "layers")
+    profiles = recording.profiles
+    kept = profiles.time > settling + 0.9 * window
+    names = recording.species_names
+    distances = {"inside": -profiles.position, "outside": profiles.position - recording.thickness}
+    ions: dict[str, dict[str, np.ndarray]] = {}
+    for side, distance in distances.items():
+        order = np.argsort(distance)
+        order = order[distance[order] > 0.0]
+        edges = np.cumsum(profiles.cell_width[order])
+        per_cell = profiles.cell_width * AREA * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
+        found = (profiles.concentration * per_cell)[kept][:, :, order]
+        ions[side] = {name: np.cumsum(found[:, names.index(name)], axis=1) for name in solution}
+    beyond = recording["membrane_potential"] - recording["charge_separation_potential"]
+    first = int(np.searchsorted(recording.time, settling))
+    per_window = round(window / 0.5)
+    n_kept = (len(beyond) - first) // per_window
+    drop = beyond[first : first + n_kept * per_window].reshape(n_kept, -1).mean(axis=1)
+    scenario = recording.scenario
+    bulk = (float(bulk_distances(scenario, compose(scenario))[0]), length)
+    return Layers(edges, ions, CAPACITANCE * AREA * command, drop, bulk)
+
+
+def seen_by_electrodes(potential: Callable[[np.ndarray], np.ndarray], bulk: tuple[float, float]) -> float:
+    """Return what electrodes read across a layer, mV: its potential at the face less the mean over the bulk.
+
+    `potential` (mV) at distances from the face. Five Debye lengths from the face a hundredth of it is left.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    start, end = bulk
+    in_bulk = potential(start + 0.5 * (end - start) * (1.0 + nodes))
+    return float(potential(np.zeros(1))[0] - 0.5 * in_bulk @ weights)
