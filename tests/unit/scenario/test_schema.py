@@ -7,8 +7,6 @@ from pydantic import BaseModel
 from mc.errors import ScenarioError
 from mc.scenario.fields import Model
 from mc.scenario.gating import Gating
-from mc.scenario.schema import Scenario, make_known_species
-from mc.scenario.proteins import Gating
 from mc.scenario.schema import MOST_RECORDED_IONS, Scenario, make_known_species
 
 GATE = "channels.0.gating="
