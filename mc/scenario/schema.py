@@ -511,10 +511,11 @@ class Scenario(Model):
                 faults.append(Fault((i, "pore", "mouth_width"), message))
         raise_faults(faults)
         channels = tuple(_with_placement(channel, info) for channel in channels)
-        species, simulation = info.data.get("species"), info.data.get("simulation")
-        if species is None or simulation is None:
+        # Faulty parts are missing; without the solutions nothing has looked whether what passes is known.
+        if not {"species", "simulation", "inside", "outside"} <= info.data.keys():
             return channels
-        return tuple(_with_permeability(channel, species, simulation.temperature) for channel in channels)
+        species, temperature = info.data["species"], info.data["simulation"].temperature
+        return tuple(_with_permeability(channel, species, temperature) for channel in channels)
 
     @field_validator("pumps", "transporters")
     @classmethod

@@ -1,6 +1,6 @@
 """Scenario files and overrides that nobody would write, made from those that are shipped, and what must hold of each.
 
-    python tests/system/fuzz_scenarios.py [--inputs 100000] [--seed 1] [--keep FOLDER]
+    python tests/system/fuzz_scenarios.py [--first 0] [--inputs 100000] [--seed 1] [--keep FOLDER]
 
 Every input gives a scenario or one clear error, within a moment and with little memory. Offenders are printed, and
 written to a folder as they were read.
@@ -315,6 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--first", type=int, default=0, help="number of the first input, to go on from there")
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "offenders")
@@ -324,7 +325,7 @@ def main() -> None:
         find_offence(Input(source.encode(), ()), arguments.keep)
     started, memory, offences, kinds = time.monotonic(), peak_memory(), 0, {}
     slowest = 0.0
-    for i in range(arguments.inputs):
+    for i in range(arguments.first, arguments.first + arguments.inputs):
         one = make_input(Random(f"{arguments.seed}/{i}"))
         begun = time.process_time()
         offence = find_offence(one, arguments.keep)

@@ -44,6 +44,13 @@ OFFENDERS = {
     "an override five hundred tables deep": Input(GOOD.encode(), (".".join("a" * 500) + "=1",)),
     "a terminal's commands": Input(GOOD.replace("K = ", '"\\u001b[2J\\n" = ').encode(), ()),
     "commands in a title": Input(GOOD.encode(), ('title="\\u001b[2J"',)),
+    "a channel for an unknown ion between solutions of which one is missing": Input(
+        GOOD.replace("[inside]", "[inner]").encode(),
+        (
+            'channels=[{name="X", count=4, conductance="20 pS", concentration="150 mM", selectivity={X=1.0}}]',
+            "pumps=[]",
+        ),
+    ),
     "two hundred thousand values": Input(f"{GOOD}\nx = [{'1,' * 200_000}]".encode(), ()),
 }
 """Inputs that were met badly before, or nearly."""
