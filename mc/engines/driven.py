@@ -2,6 +2,7 @@
 
 import itertools
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,11 +104,14 @@ class DrivenEngine(ABC):
             ]
         )
 
+    @cached_property
+    def _first_state(self) -> NDArray[np.int64]:
+        """Of each channel type, where the states of all types stand in a row; and their number."""
+        return np.cumsum([0, *(len(one.states) for one in self.scenario.channels)])
+
     def _count_states(self) -> tuple[Numbers, ...]:
         """Return for each channel type the number of channels in each state."""
-        first_state = np.cumsum([0, *(len(one.states) for one in self.scenario.channels)])
-        chains = self.state.channels.chains
-        counts = np.bincount(
-            first_state[chains["channel_type"]] + chains["state"], minlength=int(first_state[-1])
-        )
-        return tuple(counts[i:j] for i, j in itertools.pairwise(first_state.tolist()))
+        chains, first_state = self.state.channels.chains, self._first_state
+        states = first_state[chains["channel_type"]] + chains["state"]
+        counts = np.bincount(states, minlength=int(first_state[-1]))
+        return tuple(counts[i:j] for i, j in itertools.pairwise(first_state))

@@ -46,13 +46,20 @@ _TEXT_TYPE = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
 _SCALAR = h5py.h5s.create(h5py.h5s.SCALAR)
 MAX_BUFFERED_BYTES = 32 * 2**20
 
+FLUSH_SHARE = 0.005
+"""Of the wall time, what is spent on flushing, unless one takes so long that this would be too seldom."""
+
+LONGEST_WAIT = 10.0
+"""Flush intervals that a flush is put off at most."""
+
 
 class Recorder:
     """Writes one run.h5; use it as a context manager.
 
-    Records gather in memory and are appended once `flush_interval` seconds of wall time have gone by or
-    32 MiB have gathered, so recording costs little and a killed run leaves a readable file that lacks only
-    its last moments. Raises RecordingError if `path` exists (unless `overwrite`) or cannot be written.
+    Records gather in memory, and are to be flushed (`is_due`) once `flush_interval` seconds of wall time have
+    gone by, or more where a flush takes long, or once 32 MiB have gathered. So recording costs little, and a
+    killed run leaves a readable file that lacks only its last moments. Raises RecordingError if `path` exists
+    (unless `overwrite`) or cannot be written.
     """
 
     def __init__(
@@ -139,7 +146,7 @@ class Recorder:
         self.path = Path(path)
         self.description = description
         self.columns = [column.name for column in series_columns(description)]
-        self.flush_interval = flush_interval
+        self.flush_interval = self._wait = flush_interval
         self._finished = False
         self._last_step = 0
         self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
@@ -163,7 +170,7 @@ class Recorder:
     def is_due(self) -> bool:
         """Whether what has gathered has waited long enough, or is so much, that it is to be flushed."""
         waited = time.monotonic() - self._last_flush
-        return waited >= self.flush_interval or self._buffered_bytes >= MAX_BUFFERED_BYTES
+        return waited >= self._wait or self._buffered_bytes >= MAX_BUFFERED_BYTES
 
     def record_series(self, step: int, time: float, values: np.ndarray) -> None:
         """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
@@ -220,6 +227,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Append all that has gathered and hand it to the operating system, where it survives a kill."""
+        started = time.monotonic()
         with _deferring_interrupts(), _explaining_os_errors(self.path, self._describe_need):
             for path, blocks in self._buffers.items():
                 if not blocks:
@@ -232,6 +240,8 @@ class Recorder:
             self._refuse_vanished()
         self._buffered_bytes = 0
         self._last_flush = time.monotonic()
+        affordable = (self._last_flush - started) / FLUSH_SHARE
+        self._wait = min(max(self.flush_interval, affordable), LONGEST_WAIT * self.flush_interval)
 
     def _append(self, path: str, rows: np.ndarray) -> None:
         """Append rows to a dataset, as `dataset.resize` and an assignment would in three times the time."""

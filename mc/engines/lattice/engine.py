@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -117,7 +118,7 @@ class LatticeEngine(DrivenEngine):
             ions=ions,
             ions_in_pores=np.zeros(len(ions), dtype=np.int64),
             bulk_concentrations=self._bulk_concentrations(counts),
-            cell_concentrations=self._along_x(counts) / self._along_x(self._ions_per_millimolar()),
+            cell_concentrations=self._along_x(counts) / self._along_x(self._ions_per_millimolar),
             potential=self._along_x(means),
             positions=np.zeros(0),
             places=np.zeros((0, 0)),
@@ -191,31 +192,39 @@ class LatticeEngine(DrivenEngine):
             [by_row[..., self._rows_of(0)][..., ::-1], by_row[..., self._rows_of(1)]], axis=-1
         )
 
-    def _bulk_rows(self, side: int) -> slice:
-        """Return the rows of the bulk: at least the last one."""
-        rows, spacing = self._rows_of(side), self.state.box.grid.spacing
-        first = min(math.ceil(self.bulk_from[side] / spacing), rows.stop - rows.start - 1)
-        return slice(rows.start + first, rows.stop)
+    @cached_property
+    def _bulk_rows(self) -> tuple[slice, slice]:
+        """The rows of the bulk of each side: at least the last one."""
+        spacing, of_sides = self.state.box.grid.spacing, [self._rows_of(side) for side in range(2)]
+        inside, outside = (
+            slice(rows.start + min(math.ceil(start / spacing), rows.stop - rows.start - 1), rows.stop)
+            for rows, start in zip(of_sides, self.bulk_from, strict=True)
+        )
+        return inside, outside
 
     def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
-        rows = self._bulk_rows(side)
-        return float(np.average(values[rows], weights=self.state.box.voxels.widths[rows]))
+        rows = self._bulk_rows[side]
+        widths = self.state.box.voxels.widths[rows]
+        return float((values[rows] * widths).sum() / widths.sum())
 
+    @cached_property
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
-        """Return the ions of a 1 mM solution in each row, (2 * stride,)."""
+        """The ions of a 1 mM solution in each row, (2 * stride,)."""
         box = self.state.box
         return np.asarray(box.voxels.volumes * box.voxels.columns * box.ions_per_volume, dtype=np.float64)
 
     def _bulk_concentrations(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        per_millimolar = self._ions_per_millimolar()
-        rows = [self._bulk_rows(side) for side in range(2)]
-        return np.stack([counts[:, one].sum(axis=1) / per_millimolar[one].sum() for one in rows], axis=1)
+        per_millimolar = self._ions_per_millimolar
+        concentrations = np.empty((len(counts), 2))
+        for side, rows in enumerate(self._bulk_rows):
+            concentrations[:, side] = counts[:, rows].sum(axis=1) / per_millimolar[rows].sum()
+        return concentrations
 
     def _maps(self, potential: NDArray[np.float64]) -> Maps | None:
         if self.state.plane is None:
             return None
         by_column = self.state.counts.swapaxes(1, 2)
-        per_millimolar = self._along_x(self._ions_per_millimolar()) / self.state.box.voxels.columns
+        per_millimolar = self._along_x(self._ions_per_millimolar) / self.state.box.voxels.columns
         # Known in the middle of each voxel; told at its near end, as the other engines know it.
         at_near_ends = (potential + np.roll(potential, 1, axis=1)) / 2.0
         return Maps(
@@ -227,7 +236,7 @@ class LatticeEngine(DrivenEngine):
         composition, exchanged = self.composition, self.state.reservoirs.exchanged.sum(axis=1)
         expected = composition.counts_inside + composition.counts_outside + exchanged[:, 0] - exchanged[:, 1]
         time = self.step * self.time_step
-        if np.any(ions.sum(axis=1) != expected) or np.any(self.state.counts < 0):
+        if (ions.sum(axis=1) != expected).any() or self.state.counts.min() < 0:
             raise LedgerError(
                 f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
                 f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()}"

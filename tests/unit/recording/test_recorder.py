@@ -221,3 +221,32 @@ def test_a_summary_that_cannot_be_written_leaves_the_old_one(tmp_path):
     with pytest.raises(TypeError):
         write_summary(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_a_flush_is_due_after_a_while_and_once_much_has_gathered(tmp_path, monkeypatch):
+    with _recorder_without_flush(tmp_path) as recorder:
+        recorder.record_series(0, 0.0, np.zeros(len(recorder.columns)))
+        assert not recorder.is_due
+        monkeypatch.setattr("mc.recording.recorder.MAX_BUFFERED_BYTES", 8 * len(recorder.columns))
+        assert recorder.is_due
+        recorder.flush()
+        assert not recorder.is_due
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0.001, 1.0), (0.01, 2.0), (3.0, 10.0)])
+def test_a_flush_that_takes_long_comes_seldom(tmp_path, monkeypatch, seconds, wait):
+    now = [100.0]
+    monkeypatch.setattr("mc.recording.recorder.time.monotonic", lambda: now[0])
+    with Recorder(tmp_path / "run.h5", describe_synthetic_run(), flush_interval=1.0) as recorder:
+        commit = recorder._disk.commit
+
+        def slow_commit():
+            commit()
+            now[0] += seconds
+
+        monkeypatch.setattr(recorder._disk, "commit", slow_commit)
+        recorder.flush()
+        now[0] += wait - 1e-6
+        assert not recorder.is_due
+        now[0] += 2e-6
+        assert recorder.is_due
