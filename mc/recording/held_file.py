@@ -5,15 +5,23 @@ from __future__ import annotations
 import io
 import os
 from bisect import bisect_right
+from itertools import pairwise
 from typing import Any
+
+PAGE = 4096
+"""Bytes that a system writes whole or not at all, whenever the writer is killed."""
+
+SUPERBLOCK = 48
+"""Bytes at the beginning of a file that say where it ends: HDF5's superblock of version 2 or 3."""
 
 
 class HeldFile(io.FileIO):
-    """A file whose writes wait in memory until `commit`, so that a kill finds it as the last commit left it.
+    """A file whose writes wait in memory until `commit`, so that a kill finds it as a commit left it, or nearly.
 
     HDF5 changes its tables in place, block after block, and a file that is caught half way cannot be opened. What is
-    held back is written in a moment: first what lies beyond the old end, which nothing points to yet, then what
-    points to it, the beginning of the file last.
+    held back is written in a moment and in an order in which the file holds after every page what it held before:
+    first what lies beyond the old end, which nothing points to yet, and that the end has moved; then tables that
+    point there, and rows beside those that were there; last the headers that say how many rows there are.
 
     No write ever fails for HDF5, which crashes the interpreter when it cleans up after a failed one. The first
     failure is remembered for `raise_error`, and nothing is written from then on.
@@ -21,6 +29,8 @@ class HeldFile(io.FileIO):
 
     def __init__(self, path: str | os.PathLike[str], mode: str) -> None:
         super().__init__(path, mode)
+        self.header_pages: set[int] = set()
+        """Pages that say how many rows there are."""
         self._held: list[tuple[int, bytes]] = []
         self._committed_size = os.fstat(self.fileno()).st_size
         # What of the committed file is still valid is less of it after it was cut.
@@ -35,16 +45,30 @@ class HeldFile(io.FileIO):
 
     def commit(self) -> None:
         """Write what was held back; a failure is kept for `raise_error`."""
-        stretches, self._held = _join(self._held, self._committed_size), []
+        border = self._committed_size
+        if self._kept < min(border, self._size):
+            # What was cut and is there again reads as zeros where nothing was written.
+            self._held.insert(0, (self._kept, bytes(min(border, self._size) - self._kept)))
+        stretches, self._held = _join(self._held, border), []
         if self._error is not None:
             return
+        last = self.header_pages
+        pieces = [piece for start, data in stretches if start < border for piece in _cut(start, data, last)]
+        pieces.sort(key=lambda piece: piece[0] // PAGE in last)
+        beginning = [(start, data[:SUPERBLOCK]) for start, data in pieces if start == 0]
         try:
-            if self._kept < self._committed_size:
-                os.ftruncate(self.fileno(), self._kept)
-            for offset, data in reversed(stretches):
-                self._write_all(offset, data)
-            if os.fstat(self.fileno()).st_size < self._size:
+            for start, data in stretches:
+                if start >= border:
+                    self._write_all(start, data)
+            if self._size >= border:
                 os.ftruncate(self.fileno(), self._size)
+                pieces = beginning + pieces
+            else:
+                # A file that has become shorter may be cut once nothing points beyond its new end.
+                pieces.sort(key=lambda piece: piece[0] == 0)
+            for start, data in pieces:
+                self._write_all(start, data)
+            os.ftruncate(self.fileno(), self._size)
         except OSError as error:
             self._error = error
         self._committed_size = self._kept = self._size
@@ -107,6 +131,14 @@ class HeldFile(io.FileIO):
         if not self.closed:
             self.commit()
         super().close()
+
+
+def _cut(start: int, data: bytearray, pages: set[int]) -> list[tuple[int, bytearray]]:
+    """Return a stretch cut at the edges of some pages."""
+    stop = start + len(data)
+    edges = {edge for page in pages for edge in (page * PAGE, (page + 1) * PAGE) if start < edge < stop}
+    at = [start, *sorted(edges), stop]
+    return [(first, data[first - start : last - start]) for first, last in pairwise(at)]
 
 
 def _join(writes: list[tuple[int, bytes]], border: int) -> list[tuple[int, bytearray]]:

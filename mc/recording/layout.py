@@ -8,6 +8,7 @@ the run goes on; all others are written once, from the `RunDescription`.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,10 +16,13 @@ from typing import NamedTuple
 import numpy as np
 
 FORMAT = "ionmc"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 COMPLETED = "completed"
 """The stop reason of a run that reached its last step; any other one is the reason of an early end."""
+
+END = "/metadata/end"
+"""The group whose attributes say how a run ended; they change while all others stay."""
 
 GROWING_AXES = ("record", "profile", "map", "frame", "crossing", "pump_move", "gating_event")
 DIMENSIONLESS = "1"
@@ -108,6 +112,18 @@ LAYOUT: tuple[Dataset, ...] = (
     Dataset("/particles/trajectory/species", "u1", DIMENSIONLESS, ("ion",), "index of the species"),
     Dataset("/particles/trajectory/charge", "f4", "e", ("ion",), "valence"),
 )
+
+GROWING = tuple(dataset.path for dataset in LAYOUT if dataset.grows)
+"""Datasets that rows are appended to."""
+
+UNKNOWN_CHECKSUM = -1
+"""Of rows that a run is still adding to."""
+
+
+def checksum(rows: np.ndarray, before: int = 0) -> int:
+    """Return the CRC-32 of rows that follow others, whose own is `before`."""
+    return zlib.crc32(np.ascontiguousarray(rows).data.cast("B"), before) if rows.size else before
+
 
 EVENT_TABLES: dict[str, tuple[str, ...]] = {
     name: tuple(

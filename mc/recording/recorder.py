@@ -22,23 +22,30 @@ import h5py
 import numpy as np
 
 from mc.errors import RecordingError
-from mc.recording.held_file import HeldFile
+from mc.recording.held_file import PAGE, HeldFile
 from mc.recording.layout import (
     COMPLETED,
+    END,
     EVENT_TABLES,
     FORMAT,
     FORMAT_VERSION,
+    GROWING,
     LAYOUT,
     TEXT,
+    UNKNOWN_CHECKSUM,
     Dataset,
     RunDescription,
     axis_sizes,
+    checksum,
     constant_values,
     series_columns,
 )
 
 RUNNING = "running or killed"
 """The stop reason of a file whose run has not ended."""
+
+LONGEST_REASON = 1000
+"""Bytes."""
 
 CHUNK_BYTES = 65536
 
@@ -83,8 +90,11 @@ class Recorder:
             self._disk = HeldFile(temporary, "w+b")
             try:
                 self._lock()
-                # From this version on HDF5 keeps checksums of its own tables.
-                self._file = h5py.File(self._disk, "w", libver=("v110", "v110"))
+                # From this version on HDF5 keeps checksums of its own tables; and in pages, of which a kill never
+                # leaves half a one. See `HeldFile`.
+                self._file = h5py.File(
+                    self._disk, "w", libver=("v110", "v110"), fs_strategy="page", fs_page_size=PAGE
+                )
                 self._create()
                 self._find_datasets()
                 self._file.flush()
@@ -123,7 +133,9 @@ class Recorder:
                     )
                 recorder._file[name].resize(n_rows, axis=0)
             recorder._find_datasets()
-            recorder._file["metadata"].attrs["stop_reason"] = _of_fixed_length(RUNNING)
+            attributes = recorder._file[END].attrs
+            attributes.modify("stop_reason", _stop_reason(RUNNING))
+            attributes.modify("checksums", np.full(len(GROWING), UNKNOWN_CHECKSUM))
         except (OSError, KeyError, RuntimeError) as error:
             recorder._abandon()
             raise RecordingError(f"{path} cannot be gone on with, it is damaged: {error}") from error
@@ -149,7 +161,7 @@ class Recorder:
         self.flush_interval = self._wait = flush_interval
         self._finished = False
         self._last_step = 0
-        self._buffers: dict[str, list[np.ndarray]] = {dataset.path: [] for dataset in LAYOUT if dataset.grows}
+        self._buffers: dict[str, list[np.ndarray]] = {path: [] for path in GROWING}
         self._buffered_bytes = 0
         self._opened = self._last_flush = time.monotonic()
 
@@ -249,9 +261,11 @@ class Recorder:
         n_rows = n_before + len(rows)
         dataset.set_extent((n_rows, *rows.shape[1:]))
         if rows.size:
+            content = np.ascontiguousarray(rows, dtype=dataset.dtype)
             place = dataset.get_space()
             place.select_hyperslab((n_before, *(0,) * (rows.ndim - 1)), rows.shape)
-            dataset.write(h5py.h5s.create_simple(rows.shape), place, np.ascontiguousarray(rows))
+            dataset.write(h5py.h5s.create_simple(rows.shape), place, content)
+            self._checksums[path] = checksum(content, self._checksums[path])
         self._n_rows[path] = n_rows
 
     def _describe_need(self) -> str:
@@ -295,11 +309,12 @@ class Recorder:
         with _deferring_interrupts():
             try:
                 self.flush()
-                attributes = self._file["metadata"].attrs
-                attributes["finished"] = stop_reason == COMPLETED
-                attributes["stop_reason"] = _of_fixed_length(stop_reason)
-                attributes["wall_seconds"] = float(wall_seconds)
-                attributes["recording_seconds"] = float(recording_seconds)
+                attributes = self._file[END].attrs
+                attributes.modify("wall_seconds", float(wall_seconds))
+                attributes.modify("recording_seconds", float(recording_seconds))
+                attributes.modify("checksums", np.array([self._checksums[path] for path in GROWING]))
+                attributes.modify("stop_reason", _stop_reason(stop_reason))
+                attributes.modify("finished", stop_reason == COMPLETED)
             finally:
                 self._close()
 
@@ -351,7 +366,6 @@ class Recorder:
                     maxshape=(None, *(size or None for size in shape)),
                     dtype=dataset.dtype,
                     chunks=_chunk_shape(dataset, shape),
-                    fletcher32=True,
                 )
             elif dataset.dtype == TEXT:
                 created = group.create_dataset(name, data=_of_fixed_length(constants[dataset.path]))
@@ -373,11 +387,25 @@ class Recorder:
                 for name, value in self._metadata().items()
             }
         )
+        # What changes has a header of its own, which fits into a page.
+        self._file.create_group(END).attrs.update(
+            {
+                "finished": False,
+                "stop_reason": _stop_reason(RUNNING),
+                "wall_seconds": float("nan"),
+                "recording_seconds": float("nan"),
+                "checksums": np.full(len(GROWING), UNKNOWN_CHECKSUM),
+            }
+        )
 
     def _find_datasets(self) -> None:
         """Open what grows, once: looking a dataset up by its name takes longer than to append to it."""
         self._datasets = {path: self._file[path].id for path in self._buffers}
         self._n_rows = {path: int(dataset.shape[0]) for path, dataset in self._datasets.items()}
+        self._checksums = {path: _checksum_in_pieces(self._file[path]) for path in self._datasets}
+        self._disk.header_pages = {
+            h5py.h5o.get_info(dataset).addr // PAGE for dataset in self._datasets.values()
+        }
 
     def _describe_trajectory(self) -> None:
         """Say what H5MD 1.1 asks for: who wrote the file, and that the box has no periodic ends."""
@@ -417,11 +445,7 @@ class Recorder:
             "outside_length": description.outside_length,
             "thickness": description.thickness,
             "capacitance": description.capacitance,
-            "finished": False,
             "branched_from": description.branched_from,
-            "stop_reason": RUNNING,
-            "wall_seconds": float("nan"),
-            "recording_seconds": float("nan"),
         }
 
     def _record_events(self, table: str, columns: Mapping[str, np.ndarray]) -> None:
@@ -495,6 +519,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _checksum_in_pieces(dataset: h5py.Dataset) -> int:
+    """Return the checksum of all rows of a dataset, however many."""
+    value = 0
+    for chunk in dataset.iter_chunks() if dataset.size else ():
+        value = checksum(dataset[chunk], value)
+    return value
+
+
 def _chunk_shape(dataset: Dataset, shape: tuple[int, ...]) -> tuple[int, ...]:
     row_bytes = max(1, np.dtype(dataset.dtype).itemsize * int(np.prod(shape)))
     return (max(1, CHUNK_BYTES // row_bytes), *(max(1, size) for size in shape))
@@ -511,6 +543,11 @@ def _of_fixed_length(text: str | Iterable[str]) -> np.ndarray:
     longest = max(1, *map(len, encoded)) if encoded else 1
     kind = h5py.string_dtype("utf-8", longest)
     return np.array(encoded[0] if isinstance(text, str) else encoded, dtype=kind)
+
+
+def _stop_reason(text: str) -> np.ndarray:
+    """Return why a run ended as it is stored: in the same place whatever it is, cut if it is very long."""
+    return np.array(text.encode()[:LONGEST_REASON], dtype=h5py.string_dtype("utf-8", LONGEST_REASON))
 
 
 def _write_text(dataset: h5py.Dataset, name: str, text: str) -> None:

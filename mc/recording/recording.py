@@ -23,15 +23,19 @@ import numpy as np
 from mc.errors import RecordingError
 from mc.formatting import html_table, show_time
 from mc.recording.layout import (
+    END,
     EVENT_TABLES,
     FORMAT,
     FORMAT_VERSION,
+    GROWING,
     GROWING_AXES,
     LAYOUT,
     TEXT,
+    UNKNOWN_CHECKSUM,
     ChannelDescription,
     PumpDescription,
     SpeciesDescription,
+    checksum,
     column_names,
 )
 
@@ -53,7 +57,7 @@ ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
     "overrides": list,
     "versions": dict,
 }
-"""Attributes of /metadata that every run has, and what they are."""
+"""Attributes of /metadata and of how the run ended that every run has, and what they are."""
 
 
 class Profiles(NamedTuple):
@@ -253,7 +257,7 @@ class Recording:
         group = "/particles/trajectory"
         step, time = self._read_together([f"{group}/position/{name}" for name in ("step", "time")])
         with self._calling_it_damaged(f"{group}/position/value cannot be read: "):
-            both = self._dataset(f"{group}/position/value")[: len(time), :, :2]
+            both = self._read(f"{group}/position/value")[: len(time), :, :2]
         n_frames = len(both)
         return Positions(
             step[:n_frames],
@@ -549,7 +553,9 @@ class Recording:
     def _read_attributes(self) -> dict[str, Any]:
         found = {
             name: value.item() if isinstance(value, np.generic) else value
-            for name, value in self._file["metadata"].attrs.items()
+            for group in ("/metadata", END)
+            for name, value in self._file[group].attrs.items()
+            if name != "checksums"
         }
         found = {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
         found |= {name: json.loads(found[name]) for name in ("overrides", "versions")}
@@ -567,12 +573,19 @@ class Recording:
         with self._calling_it_damaged(f"{path} cannot be read: "):
             for patience in PATIENCE:
                 try:
-                    return self._dataset(path)[()]
+                    rows = self._dataset(path)[()]
+                    break
                 except OSError:
                     if not self._is_being_written():
                         raise
                     time.sleep(patience)
-            return self._dataset(path)[()]
+            else:
+                rows = self._dataset(path)[()]
+            if path in GROWING:
+                expected = self._file[END].attrs["checksums"][GROWING.index(path)]
+                if expected != UNKNOWN_CHECKSUM and expected != checksum(rows):
+                    raise ValueError("its rows are not those that were written")
+            return rows
 
     def _read_text(self, path: str) -> list[str]:
         return [text.decode() for text in self._read(path)]

@@ -6,7 +6,7 @@ import pytest
 from synthetic_run import write_synthetic_run
 
 from mc.errors import RecordingError
-from mc.recording.layout import LAYOUT
+from mc.recording.layout import END, LAYOUT
 from mc.recording.recording import ATTRIBUTES, Recording
 
 
@@ -77,11 +77,13 @@ def test_a_dataset_of_another_shape_or_type_is_told(copy, name, dataset):
 @pytest.mark.parametrize("name", [*ATTRIBUTES, "format", "format_version"])
 def test_an_attribute_that_is_gone_or_of_another_type_is_told(copy, name):
     with h5py.File(copy, "r+") as file:
-        del file["metadata"].attrs[name]
+        group = file[END] if name in file[END].attrs else file["metadata"]
+        del group.attrs[name]
+        place = group.name
     with pytest.raises(RecordingError):
         Recording(copy)
     with h5py.File(copy, "r+") as file:
-        file["metadata"].attrs[name] = np.zeros(3)
+        file[place].attrs[name] = np.zeros(3)
     with pytest.raises(RecordingError):
         Recording(copy)
 

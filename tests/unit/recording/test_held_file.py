@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mc.recording.held_file import HeldFile
+from mc.recording.held_file import PAGE, HeldFile
 
 
 @pytest.fixture
@@ -60,16 +60,30 @@ def test_writes_like_those_of_any_file_in_any_order(file, tmp_path):
                 assert contents(file) == contents(plain)
 
 
-def test_what_lies_beyond_the_old_end_is_written_first_and_the_beginning_last(file, monkeypatch):
-    file.write(b"a" * 100)
+@pytest.mark.parametrize("end", [3 * PAGE + 10, 3 * PAGE - 10])
+def test_first_comes_what_nothing_points_to_and_last_the_headers(file, monkeypatch, end):
+    """The beginning says where the file ends: before anything lies beyond, or after nothing does any more."""
+    file.write(b"a" * 3 * PAGE)
     file.commit()
+    file.header_pages = {1}
     order = []
     monkeypatch.setattr(HeldFile, "_write_all", lambda self, offset, data: order.append((offset, len(data))))
-    for offset, length in ((0, 8), (90, 20), (150, 10), (40, 4)):
+    for offset, length in (
+        (0, 100),
+        (PAGE + 10, 20),
+        (2 * PAGE - 4, 8),
+        (2 * PAGE + 200, end - 2 * PAGE - 200),
+    ):
         file.seek(offset)
         file.write(b"b" * length)
+    file.truncate(end)
     file.commit()
-    assert order == [(150, 10), (100, 10), (90, 10), (40, 4), (0, 8)]
+    headers = [(PAGE + 10, 20), (2 * PAGE - 4, 4)]
+    if end > 3 * PAGE:
+        tables = [(0, 100), (2 * PAGE, 4), (2 * PAGE + 200, PAGE - 200)]
+        assert order == [(3 * PAGE, 10), (0, 48), *tables, *headers]
+    else:
+        assert order == [(2 * PAGE, 4), (2 * PAGE + 200, PAGE - 210), *headers, (0, 100)]
 
 
 def test_the_first_failure_is_kept_and_nothing_is_written_after_it(file, monkeypatch):

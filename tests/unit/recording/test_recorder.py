@@ -80,8 +80,8 @@ def test_a_run_that_breaks_off_says_why(tmp_path, error, reason):
     with pytest.raises(error), Recorder(tmp_path / "run.h5", describe_synthetic_run()):
         raise error
     with h5py.File(tmp_path / "run.h5") as file:
-        assert file["metadata"].attrs["stop_reason"].decode() == reason
-        assert not file["metadata"].attrs["finished"]
+        assert file["metadata/end"].attrs["stop_reason"].decode() == reason
+        assert not file["metadata/end"].attrs["finished"]
 
 
 def test_an_interrupt_waits_until_the_block_is_written(tmp_path, monkeypatch):

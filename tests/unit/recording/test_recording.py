@@ -3,10 +3,12 @@
 import shutil
 
 import h5py
+import numpy as np
 import pytest
 from synthetic_run import N_RECORDED_IONS, N_RECORDS, REST, describe_synthetic_run, write_synthetic_run
 
 from mc.errors import RecordingError
+from mc.recording.layout import END, GROWING, UNKNOWN_CHECKSUM
 from mc.recording.recorder import Recorder
 from mc.recording.recording import Recording
 
@@ -85,6 +87,8 @@ def test_series_of_unequal_length_are_cut_to_the_shortest(copy):
     with h5py.File(copy, "r+") as file:
         file["/series/time"].resize(N_RECORDS - 3, axis=0)
         file["/events/crossings/ion"].resize(2, axis=0)
+        # As a run leaves it that is killed.
+        file[END].attrs.modify("checksums", np.full(len(GROWING), UNKNOWN_CHECKSUM))
     recording = Recording(copy)
     assert len(recording.step) == len(recording.time) == len(recording.values) == N_RECORDS - 3
     assert {len(column) for column in recording.crossings.values()} == {2}
@@ -126,7 +130,7 @@ def test_a_foreign_hdf5_file_is_refused(tmp_path):
 def test_another_version_is_refused(copy):
     with h5py.File(copy, "r+") as file:
         file["metadata"].attrs["format_version"] = 99
-    with pytest.raises(RecordingError, match="version 99; this ionmc reads version 4"):
+    with pytest.raises(RecordingError, match="version 99; this ionmc reads version 5"):
         Recording(copy)
 
 
