@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mc.analysis.statistics import RELIABLE_SAMPLES
-from mc.formatting import show_bytes, show_number, show_time
+from mc.formatting import show_bytes, show_factor, show_number, show_time
 from mc.scenario.advice import Advice
 from mc.scenario.schema import Scenario
 
@@ -40,6 +40,11 @@ def find_doubts(summary: dict[str, Any]) -> list[str]:
     return doubts
 
 
+def pumps_carry_current(summary: dict[str, Any]) -> bool:
+    """Return whether a pump or transporter that turned moves net charge, which those of one K and one Cl do not."""
+    return any(summary["pump_charge_per_cycle_e"][name] * n for name, n in summary["pump_cycles"].items())
+
+
 def potential_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return name, value in mV and standard error of what is measured and predicted of the membrane potential."""
     rows = []
@@ -51,7 +56,7 @@ def potential_rows(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("membrane potential minus GHK with pumps", "difference_with_pump_mV"),
         ("standard deviation at the electrodes", "standard_deviation_mV"),
     ):
-        if "with_pump" in key and not summary["pump_cycles"]:
+        if "with_pump" in key and not pumps_carry_current(summary):
             continue
         estimate = summary[key]
         if estimate is None:
@@ -73,7 +78,7 @@ def phase_headings(summary: dict[str, Any]) -> tuple[str, ...]:
         "protocol",
         "membrane potential mV",
         "GHK mV",
-        *(("GHK with pumps mV",) if summary["pump_cycles"] else ()),
+        *(("GHK with pumps mV",) if pumps_carry_current(summary) else ()),
         "channels pA outward",
         "injected pA",
     )
@@ -85,7 +90,7 @@ def phase_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     for phase in summary["phases"]:
         potential = phase["membrane_potential_mV"]
         predicted = [phase["ghk_potential_mV"]]
-        if summary["pump_cycles"]:
+        if pumps_carry_current(summary):
             predicted.append(phase["ghk_potential_with_pump_mV"])
         rows.append(
             (
@@ -127,7 +132,7 @@ def species_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
         rows.append(
             (
                 name,
-                "-" if reversal is None else f"{reversal:.1f}",
+                "none" if reversal is None or not math.isfinite(reversal) else f"{reversal:.1f}",
                 *(show_number(one[way]) for one in moved for way in ("outward", "inward")),
                 show_number(ions["inside_at_start"][name]),
                 show_number(ions["inside_at_end"][name]),
@@ -150,9 +155,12 @@ def remarks(summary: dict[str, Any]) -> list[str]:
     found = []
     for name, cycles in summary["pump_cycles"].items():
         acceleration = summary["acceleration"][name]
-        faster = f", turning {acceleration:,g} times faster than in life" if acceleration != 1.0 else ""
+        faster = (
+            f", turning {show_factor(acceleration)} times faster than in life" if acceleration != 1.0 else ""
+        )
         charge = summary["pump_charge_per_cycle_e"][name]
-        found.append(f"{name}: {show_number(cycles)} cycles, {charge:+d} e outward each{faster}")
+        moved = f"{charge:+d} e outward each" if charge else "no net charge"
+        found.append(f"{name}: {show_number(cycles)} cycles, {moved}{faster}")
     ledger = summary["ledger"]
     balance = "balanced at every record" if ledger["balanced"] else "NOT balanced"
     found.append(f"ledger: {balance}; total charge {ledger['charge_e']:g} e")

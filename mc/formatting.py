@@ -23,6 +23,11 @@ def show_number(number: float) -> str:
     return f"{number:,.1f}" if abs(number) >= 100.0 else f"{number:,.3g}"
 
 
+def show_factor(factor: float) -> str:
+    """Return how many times more something is, with a comma at every thousand."""
+    return f"{factor:,.0f}" if factor >= 1000.0 else f"{factor:g}"
+
+
 def show_bytes(number: float) -> str:
     """Return a number of bytes in a unit that suits it."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):

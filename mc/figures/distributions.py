@@ -22,6 +22,15 @@ NEAR_MEMBRANE = 5.0
 DEPTH_BIN = 0.5
 """nm; thin enough for the double layers of 0.8 nm, thick enough for a thousand ions."""
 
+FEWEST_BINS = 4
+"""Within `NEAR_MEMBRANE`: larger cells, as the voxels of the lattice often are, have no double layers to show."""
+
+FEWEST_IONS = 5
+"""Of a species at any moment, for a kymograph of it."""
+
+LEAST_SLAB = 0.06
+"""Of the height of a kymograph, for the word membrane to fit into it."""
+
 LARGEST_NOISE = 0.025
 """A close-up leaves out what has a larger relative counting error: it would hide the double layers."""
 
@@ -50,8 +59,11 @@ def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -
             norm=norm,
             rasterized=True,
         )
-    style.shade_membrane(ax, recording.thickness, along="y")
-    ax.set_ylim(inside.depth_edges[0], outside.depth_edges[-1])
+    bottom, top = inside.depth_edges[0], outside.depth_edges[-1]
+    style.shade_membrane(
+        ax, recording.thickness, along="y", text=recording.thickness > LEAST_SLAB * (top - bottom)
+    )
+    ax.set_ylim(bottom, top)
     bar = ax.figure.colorbar(
         ScalarMappable(norm, "viridis"),
         ax=ax,
@@ -69,8 +81,8 @@ def plot_kymograph(recording: Recording, species: str, ax: Axes | None = None) -
 
 
 def figure_of_kymographs(recording: Recording) -> Figure:
-    """Return a kymograph of each species, one above the other on one time axis."""
-    names = recording.species_names
+    """Return a kymograph of each species, but for those of a few ions, one above the other on one time axis."""
+    names = [name for name in recording.species_names if _most_ions(recording, name) >= FEWEST_IONS]
     figure = style.new_figure(8.5, 1.75 * len(names) + 0.6)
     rows = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for name, ax in zip(names, rows, strict=True):
@@ -82,6 +94,11 @@ def figure_of_kymographs(recording: Recording) -> Figure:
         figure, f"{recording.title}: concentrations, cytoplasm below the membrane and outside above it"
     )
     return figure
+
+
+def _most_ions(recording: Recording, species: str) -> float:
+    """Return the largest number of ions of a species at any moment."""
+    return float(np.max(recording[f"ions_inside.{species}"] + recording[f"ions_outside.{species}"]))
 
 
 def plot_concentrations(recording: Recording, ax: Axes | None = None) -> Axes:
@@ -170,6 +187,8 @@ def _double_layers(recording: Recording, profile: MeanProfile, near: float) -> l
             if n_ions < LARGEST_NOISE**-2:
                 continue
             shown = depth < near
+            if shown.sum() < FEWEST_BINS:
+                continue
             _, _, boltzmann = _binned(recording, factors[i], side)
             boltzmann /= boltzmann[depth > depth.max() / 2].mean()
             layers.append(
@@ -208,7 +227,8 @@ def plot_potential(recording: Recording, ax: Axes | None = None, *, near: float 
 def figure_of_concentrations(recording: Recording) -> Figure:
     """Return the profiles of the whole box above close-ups of the double layers at start and end.
 
-    A close-up that would show no species, as after a short first window in a small box, is left out.
+    A close-up that would show no species, as after a short first window in a small box or in large voxels, is left
+    out.
     """
     first, last = first_and_last_profile(recording)
     axis = style.time_axis(recording.time[-1])

@@ -248,7 +248,7 @@ def plot_current_voltage(
         )
     ax.set_xlabel("membrane potential (mV)")
     ax.set_ylabel("outward current (pA)")
-    ax.legend(fontsize=8, frameon=False, loc="upper left")
+    ax.legend(fontsize=8, frameon=False, loc="best")
     style.tidy(ax)
     return ax
 

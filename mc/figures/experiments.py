@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mc.analysis import currents, fluctuations, single_channel
 from mc.analysis.mixtures import fit_gaussians
 from mc.analysis.single_channel import CurrentTrace, Dwells, IdealisedRecord
-from mc.analysis.spikes import find_spikes, smooth
+from mc.analysis.spikes import LEAST_AMPLITUDE, find_spikes, smooth
 from mc.constants import PICOAMPERES_PER_CHARGE_PER_NANOSECOND
 from mc.figures import style
 from mc.figures.electrophysiology import (
@@ -27,12 +27,16 @@ from mc.figures.electrophysiology import (
 )
 from mc.recording.layout import ChannelDescription
 from mc.recording.recording import Recording
+from mc.theory.noise import capacitance_noise
 
 FEWEST_DWELLS = 100
 """Complete visits to either class that histograms of dwell times need."""
 
 FEWEST_SWEEPS = 20
 """Repetitions of a step that a figure of the variance needs."""
+
+NOISE_IN_SPIKE = 10.0
+"""Standard deviations of thermal noise, sqrt(kT/C), that a spike is higher than: noise alone swings by seven."""
 
 FEWEST_RECORDS = 20
 """Of a run in which spikes are looked for."""
@@ -171,7 +175,7 @@ def figure_of_current_voltage(recording: Recording) -> Figure | None:
     if not ax.lines:
         return None
     ax.plot([], [], color=style.GREY, linewidth=1.3, label="GHK of the open channels")
-    ax.legend(fontsize=8, frameon=False, loc="upper left")
+    ax.legend(fontsize=8, frameon=False, loc="best")
     style.set_title(figure, recording.title)
     return figure
 
@@ -201,12 +205,20 @@ def figure_of_mean_variance(recording: Recording) -> Figure | None:
 
 
 def figure_of_spikes(recording: Recording) -> Figure | None:
-    """Return the trace with its spikes marked above one of them in detail; None if the free membrane has no spike."""
+    """Return the trace with its spikes marked above one of them in detail; None if the free membrane has no spike.
+
+    A membrane has spikes only if gates feel the potential, and they stand out from its thermal noise.
+    """
+    if all(one.gating is None or one.gating.is_constant for one in recording.scenario.channels):
+        return None
     time, potential = recording.time, recording["membrane_potential"]
     is_free = np.isnan(recording["command_potential"])
     if len(time) < FEWEST_RECORDS or not is_free.any():
         return None
-    spikes = find_spikes(time, potential)
+    noise = capacitance_noise(
+        recording.attributes["capacitance"] * recording.attributes["area"], recording.temperature
+    )
+    spikes = find_spikes(time, potential, least_amplitude=max(LEAST_AMPLITUDE, NOISE_IN_SPIKE * noise))
     peaks = np.searchsorted(time, spikes.peak_time)
     chosen = np.flatnonzero(np.isfinite(spikes.half_width) & is_free[peaks])
     if len(chosen) == 0:

@@ -43,6 +43,9 @@ CHARGE_NOISE = 0.002
 NEAR_SITE = 2.5
 """nm along the membrane, to each side of a site, over which a profile at the site is averaged."""
 
+FLAT = 0.25
+"""Height over width of the box below which maps stand one above the other."""
+
 MOST_DRAWN = 3000
 """Ions; more would hide one another."""
 
@@ -243,13 +246,16 @@ def figure_of_maps(recording: Recording) -> Figure:
     """
     names = varying_species(recording)
     n_panels = len(names) + 2
-    n_rows = -(-n_panels // 2)
-    row_height = min(max(4.6 * _height_to_width(recording), 1.2), 4.6) + 0.85
-    figure = style.new_figure(12.0, row_height * n_rows + 0.7)
-    grid = figure.add_gridspec(n_rows, 2)
-    axes = [figure.add_subplot(grid[i // 2, i % 2]) for i in range(n_panels - 1)]
+    # A flat box has the whole width for each of its maps.
+    is_flat = _height_to_width(recording) < FLAT
+    n_columns, width = (1, 8.0) if is_flat else (2, 4.6)
+    n_rows = -(-n_panels // n_columns)
+    row_height = min(max(width * _height_to_width(recording), 1.2), 4.6) + 0.85
+    figure = style.new_figure(10.0 if is_flat else 12.0, row_height * n_rows + 0.7)
+    grid = figure.add_gridspec(n_rows, n_columns)
+    axes = [figure.add_subplot(grid[i // n_columns, i % n_columns]) for i in range(n_panels - 1)]
     # The stretched map of the charge fills the last row, if that has room.
-    axes.append(figure.add_subplot(grid[-1, :] if n_panels % 2 else grid[-1, 1]))
+    axes.append(figure.add_subplot(grid[-1, :] if n_panels % n_columns or is_flat else grid[-1, 1]))
     for name, ax in zip(names, axes, strict=False):
         plot_concentration_map(recording, name, ax)
     plot_potential_map(recording, axes[-2])
@@ -394,9 +400,9 @@ def plot_scatter(recording: Recording, ax: Axes | None = None, frame: int = -1) 
             )
     axis = style.time_axis(recording.time[-1])
     moment = f"{axis.scale(positions.time[frame]):.3g} {axis.unit}"
-    share = "all" if len(drawn) == len(present) else f"a sample of {len(drawn):,} of the"
-    kept = "ions" if len(positions.ion) >= recording.n_ions else "recorded ions"
-    _finish_map(recording, ax, f"{share} {len(present):,} {kept} at {moment}")
+    n_ions = len(present) if len(positions.ion) >= recording.n_ions else recording.n_ions
+    share = "all" if len(drawn) == n_ions else f"a sample of {len(drawn):,} of"
+    _finish_map(recording, ax, f"{share} {n_ions:,} ions at {moment}")
     ax.set_aspect("equal")
     return ax
 
@@ -441,7 +447,7 @@ def _own_map_axes(recording: Recording, ax: Axes | None) -> Axes:
 
 def _map_height(recording: Recording, width: float) -> float:
     """Return the height in inches of a figure of one map `width` inches wide."""
-    return min(max(width * _height_to_width(recording), 2.0), 8.0) + 1.7
+    return min(max(width * _height_to_width(recording), 1.0), 8.0) + 1.7
 
 
 def _height_to_width(recording: Recording) -> float:

@@ -64,8 +64,8 @@ class TimeAxis(NamedTuple):
 
 
 def time_axis(duration: float) -> TimeAxis:
-    """Return ns, µs or ms, whatever gives a run of `duration` ns the shortest numbers."""
-    for unit, nanoseconds in (("ms", 1e6), ("µs", 1e3)):
+    """Return ns, µs, ms or s, whatever gives a run of `duration` ns the shortest numbers."""
+    for unit, nanoseconds in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
         if duration >= nanoseconds:
             return TimeAxis(unit, nanoseconds)
     return TimeAxis("ns", 1.0)

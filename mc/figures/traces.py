@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from mc.analysis.channels import open_channels, permeant_species
 from mc.analysis.flux import crossings_by_species, pump_cycles
 from mc.analysis.phases import find_phases
 from mc.analysis.potential import ghk_series, reversal_potentials
-from mc.comparison import PotentialComparison, compare_potential
+from mc.comparison import PotentialComparison, compare_potential, ghk_with_pumps_series
 from mc.figures import style
+from mc.formatting import show_factor
 from mc.recording.recording import Recording
 
 LEGEND_WIDTH = 26
@@ -54,18 +56,19 @@ def plot_membrane_potential(
         _draw_phases(recording, ax)
     if np.isfinite(ghk).any():
         ax.plot(time, ghk, color=style.GHK_COLOUR, linewidth=1.2, label="GHK of the same moment")
-    if recording.pumps and comparison.is_free and np.isfinite(ghk).any():
-        with_pump = ghk_series(recording, comparison.pump_current)
+    with_pumps = ghk_with_pumps_series(recording)
+    if with_pumps is not None and np.isfinite(with_pumps).any():
         ax.plot(
             time,
-            with_pump,
+            with_pumps,
             color=style.GHK_WITH_PUMP_COLOUR,
             linewidth=1.2,
             linestyle="--",
-            label="GHK with pump current",
+            label="GHK with the pumps' current",
         )
     nernst = _permeant_reversal_potentials(recording, window.records)
-    _zoom_on(ax, np.concatenate([measured, ghk[np.isfinite(ghk)]]), nernst.values())
+    # Ions that were placed at random screen one another only from the first step on.
+    _zoom_on(ax, np.concatenate([measured[1:], ghk[np.isfinite(ghk)]]), nernst.values())
     if not recording.scenario.protocol.solutions:
         _draw_nernst_lines(recording, ax, nernst)
     ax.set_xlim(0, time[-1])
@@ -73,7 +76,8 @@ def plot_membrane_potential(
     ax.set_ylabel("membrane potential (mV)")
     if comparison.is_free:
         ax.set_title(_verdict(comparison), loc="left", fontsize=9)
-    ax.legend(loc="upper right", fontsize=8, frameon=False, ncols=2)
+    # Below the marks of the phases.
+    ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.98), fontsize=8, frameon=False, ncols=2)
     style.tidy(ax)
     if comparison.is_free:
         _draw_charging(recording, ax, comparison)
@@ -117,7 +121,8 @@ def _draw_charging(recording: Recording, ax: Axes, comparison: PotentialComparis
     low, high = ax.get_ylim()
     shown = recording.time <= 2.0 * comparison.window.start
     is_short = comparison.window.start < 0.1 * recording.time[-1]
-    has_room = comparison.membrane_potential.mean < low + 0.35 * (high - low)
+    beneath = (recording.time > 0.05 * recording.time[-1]) & (recording.time < 0.4 * recording.time[-1])
+    has_room = np.max(recording["membrane_potential"][beneath], initial=-np.inf) < low + 0.35 * (high - low)
     if not is_short or not has_room or shown.sum() < 10:
         return
     axis = style.time_axis(recording.time[shown][-1])
@@ -169,12 +174,13 @@ def plot_crossings(recording: Recording, ax: Axes | None = None) -> Axes:
             continue
         label = style.ion_label(species.name, species.valence)
         outward, inward = crossings[species.name]
-        ax.plot(time, outward, color=colours[species.name], label=f"{label} out: {outward[-1]:.0f}")
+        ax.plot(time, outward, color=colours[species.name], label=f"{label} out: {outward[-1]:,.0f}")
         ax.plot(
-            time, inward, color=colours[species.name], linestyle="--", label=f"{label} in: {inward[-1]:.0f}"
+            time, inward, color=colours[species.name], linestyle="--", label=f"{label} in: {inward[-1]:,.0f}"
         )
     ax.set_ylim(bottom=0)
     ax.set_ylabel("ions crossed")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     _finish_counts(recording, ax)
     return ax
 
@@ -187,19 +193,20 @@ def plot_pump_cycles(recording: Recording, ax: Axes | None = None) -> Axes:
     line_styles = _line_styles(["any"] * len(recording.pumps))
     for pump, line_style in zip(recording.pumps, line_styles, strict=True):
         cycles = all_cycles[pump.name]
-        faster = f", {pump.acceleration:g}× faster\nthan in life" if pump.acceleration != 1 else ""
-        name = style.wrapped(f"{pump.name}: {cycles[-1]:.0f}", LEGEND_WIDTH)
+        faster = f", {show_factor(pump.acceleration)}× faster\nthan in life" if pump.acceleration != 1 else ""
+        name = style.wrapped(f"{pump.name}: {cycles[-1]:,.0f}", LEGEND_WIDTH)
         ax.plot(
             axis.scale(recording.time),
             cycles,
             color=style.BLACK,
             linestyle=line_style,
-            label=f"{name}\n({pump.count} in the patch{faster})",
+            label=f"{name}\n({pump.count:,} in the patch{faster})",
             drawstyle="steps-post",
         )
     if all((cycles >= 0).all() for cycles in all_cycles.values()):
         ax.set_ylim(bottom=0)
     ax.set_ylabel("net cycles")
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     _finish_counts(recording, ax)
     return ax
 

@@ -11,7 +11,7 @@ from mc.constants import (
     SENSING_REACH,
 )
 from mc.errors import McError, ScenarioError, StabilityError
-from mc.formatting import show_time
+from mc.formatting import show_factor, show_time
 from mc.scenario.composition import Composition, compose
 from mc.scenario.resolution import (
     concentrations,
@@ -297,7 +297,9 @@ def advise(scenario: Scenario) -> Advice:
         warnings.append(f"the run will take about {run_seconds / 86400:.3g} days")
     for carrier in scenario.carriers:
         if carrier.acceleration > 1:
-            notes.append(f"{carrier.name} turns {carrier.acceleration:g} times faster than its turnover says")
+            notes.append(
+                f"{carrier.name} turns {show_factor(carrier.acceleration)} times faster than its turnover says"
+            )
 
     return Advice(
         species=_describe_species(scenario, composition, time_step),

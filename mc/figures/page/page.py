@@ -21,6 +21,7 @@ from mc.digest import (
     phase_headings,
     phase_rows,
     potential_rows,
+    pumps_carry_current,
     regime_rows,
     remarks,
     species_headings,
@@ -167,7 +168,7 @@ def _lead(summary: dict[str, Any]) -> list[str]:
     predicted, distance = summary["ghk_potential_with_pump_mV"], summary["difference_in_standard_errors"]
     if predicted is None:
         return [measured, "No channel was open, so there is nothing to compare it with."]
-    counted = ", with the pumps’ current counted," if any(summary["pump_cycles"].values()) else ""
+    counted = ", with the pumps’ current counted," if pumps_carry_current(summary) else ""
     theory = f"Goldman-Hodgkin-Katz{counted} predicts {style.number(predicted['mean'], 1)} mV"
     if not summary["has_noise"] and summary["long_enough"] and summary["settled"]:
         away = style.number(potential["mean"] - predicted["mean"], 2)
@@ -175,8 +176,9 @@ def _lead(summary: dict[str, Any]) -> list[str]:
     if distance is None:
         return [f"{measured} {theory}; the run is too short to judge the difference."]
     verdict = "which is within chance" if abs(distance) < 3 else "more than chance explains"
+    away = style.number(abs(potential["mean"] - predicted["mean"]), 1)
     errors = style.number(abs(distance), 1)
-    return [f"{measured} {theory}: {errors} standard errors away, {verdict}."]
+    return [f"{measured} {theory}. The {away} mV between them are {errors} standard errors, {verdict}."]
 
 
 def _millivolts(estimate: dict[str, float]) -> str:

@@ -431,8 +431,11 @@ function niceTicks(low, high, most) {
 
 function decadeTicks(low, high) {
   const ticks = [];
-  for (let power = Math.ceil(Math.log10(low) - 1e-9); 10 ** power <= high * 1.0001; power++) ticks.push(10 ** power);
-  return ticks;
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high * 1.0001; power++) {
+    // Within a decade or two the numbers between have room as well.
+    for (const factor of high / low < 100 ? [1, 2, 5] : [1]) ticks.push(factor * 10 ** power);
+  }
+  return ticks.filter((tick) => tick >= low * 0.9999 && tick <= high * 1.0001);
 }
 
 const show = (value) =>
@@ -548,7 +551,8 @@ class Trace {
     this.predictions = this.scene.predictions.map(({ name, array, colour }, i) => (
       { name, potential: this.arrays[array], colour: resolve(colour), dash: [[6, 4], [2, 2]][i] }
     ));
-    const [low, high] = range([0], potential, command, ...this.predictions.map((one) => one.potential));
+    // Ions that were placed at random screen one another only from the first step on.
+    const [low, high] = range([0], potential.subarray(1), command, ...this.predictions.map((one) => one.potential));
     const margin = Math.max(0.06 * (high - low), 2);
     const [canvas, context] = layer(this.view);
     const top = this.view.width < 480 && this.predictions.length > 1 ? 58 : 40; // a second line of numbers
@@ -557,11 +561,13 @@ class Trace {
       x: [0, time[time.length - 1]], y: [low - margin, high + margin],
       xLabel: `time (${this.scene.timeUnit})`, yLabel: "membrane potential (mV)",
     });
-    this.axes.line(time, command, faint(), { dash: [2, 3] });
-    context.globalAlpha = 0.3;
-    this.axes.line(time, potential, ink(), { width: 1 });
-    context.globalAlpha = 1;
-    for (const { potential: predicted, colour, dash } of this.predictions) this.axes.line(time, predicted, colour, { dash });
+    this.axes.clip(() => {
+      this.axes.line(time, command, faint(), { dash: [2, 3] });
+      context.globalAlpha = 0.3;
+      this.axes.line(time, potential, ink(), { width: 1 });
+      context.globalAlpha = 1;
+      for (const { potential: predicted, colour, dash } of this.predictions) this.axes.line(time, predicted, colour, { dash });
+    });
     this.background = canvas;
     this.draw();
   }
@@ -574,7 +580,7 @@ class Trace {
     const axes = this.axes;
     axes.context = context;
     const [record] = between(time, this.clock.time);
-    axes.line(time, potential, ink(), { width: 1.4, last: record + 1 });
+    axes.clip(() => axes.line(time, potential, ink(), { width: 1.4, last: record + 1 }));
     const x = axes.px(this.clock.time);
     context.strokeStyle = faint();
     context.lineWidth = 1;

@@ -316,9 +316,10 @@ def _between_frames(recording: Recording, moments: Moments) -> tuple[bool, str]:
         return True, f"{apart}; in between the ions glide."
     walk = MOST_RECORDED_FRAMES * (SHORT_GLIDE * shorter_bath) ** 2 / (2.0 * diffusion_coefficient)
     seen = float(f"{walk:.0e}")
+    ion, distance = _labels(recording)[fastest], f"{float(f'{wanders:.2g}'):g} nm"
     return False, (
-        f"{apart}, and {_labels(recording)[fastest]} wanders {wanders:.2g} nm in that time: each ion stays where it "
-        f"was seen until it appears at its next place. A run of {show_time(seen)} shows them walk (--set "
+        f"{apart}, and {ion} wanders {distance} in that time: each ion stays where it was seen "
+        f"until it appears at its next place. A run of {show_time(seen)} shows them walk (--set "
         f'simulation.duration="{seen:g} ns").'
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import dedent
 
 from mc.analysis.phases import find_phases, has_protocol
 from mc.constants import PICOAMPERES_PER_CHARGE_PER_NANOSECOND, ZERO_CELSIUS
 from mc.figures import style
-from mc.formatting import show_time
+from mc.formatting import show_factor, show_time
 from mc.recording.layout import PumpDescription
 from mc.recording.recording import Recording
 from mc.scenario.channels import Channel
@@ -24,18 +25,27 @@ _ENGINES = {
 _CARDINALS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def author_words(scenario_text: str) -> list[str]:
-    """Return the paragraphs of the comment at the head of a scenario file: what its author says of it."""
-    paragraphs: list[list[str]] = [[]]
+def author_words(scenario_text: str) -> list[tuple[str, bool]]:
+    """Return the comment at the head of a scenario file, what its author says of it.
+
+    Paragraphs, each with whether it stands as it was written: lines that are set in are commands or tables.
+    """
+    blocks: list[tuple[list[str], bool]] = []
+    is_new = True
     for line in scenario_text.splitlines():
         if not line.startswith("#"):
             break
-        words = line.lstrip("#").strip()
-        if words:
-            paragraphs[-1].append(words)
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    return [" ".join(lines) for lines in paragraphs if lines]
+        text = line.removeprefix("#").removeprefix(" ").rstrip()
+        is_verbatim = text.startswith("  ")
+        if text and (is_new or blocks[-1][1] != is_verbatim):
+            blocks.append(([], is_verbatim))
+        if text:
+            blocks[-1][0].append(text)
+        is_new = not text
+    return [
+        (dedent("\n".join(lines)) if is_verbatim else " ".join(lines), is_verbatim)
+        for lines, is_verbatim in blocks
+    ]
 
 
 def setting(recording: Recording) -> list[str]:
@@ -137,7 +147,11 @@ def _describe_pump(recording: Recording, pump: PumpDescription) -> str:
         for side, way in ((pump.outward, "out"), (pump.inward, "in"))
         if side
     ]
-    faster = f", turning {pump.acceleration:,.6g} times faster than in life" if pump.acceleration != 1 else ""
+    faster = (
+        f", turning {show_factor(pump.acceleration)} times faster than in life"
+        if pump.acceleration != 1
+        else ""
+    )
     return f"{many(pump.count)} in the patch, {' and '.join(moves)} per cycle{faster}"
 
 

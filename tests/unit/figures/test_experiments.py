@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from synthetic_run import SCENARIO, describe_synthetic_run
 
+from mc.analysis.spikes import find_spikes
 from mc.figures import experiments
 from mc.figures.report import make_figures
 from mc.recording.layout import ChannelDescription
@@ -193,17 +194,35 @@ def test_repeated_steps_have_their_variance(tmp_path):
         assert abs(value - expected) < 5 * error
 
 
+EXCITABLE = GATED.replace(
+    '"10 /us"', '{ kind = "HHSigmoidRate", rate = "10 /us", midpoint = "-40 mV", scale = "10 mV" }'
+)
+
+
 def test_spikes_of_a_free_membrane_are_shown(tmp_path):
     time = 10.0 * np.arange(300)
     potential = np.full(len(time), -70.0)
     for peak in (700.0, 1900.0):
         potential += 100.0 * np.exp(-0.5 * ((time - peak) / 40.0) ** 2)
-    recording = write_run(tmp_path, potential=potential, n_records=300)
+    recording = write_run(tmp_path, potential=potential, n_records=300, channel=EXCITABLE)
     whole, one = experiments.figure_of_spikes(recording).axes
     np.testing.assert_allclose(whole.lines[1].get_xdata(), [0.7, 1.9], atol=0.005)
     assert one.get_title("left").startswith("spike 1 of 2, smoothed over ")
     (tmp_path / "quiet").mkdir()
-    assert experiments.figure_of_spikes(write_run(tmp_path / "quiet")) is None
+    assert experiments.figure_of_spikes(write_run(tmp_path / "quiet", channel=EXCITABLE)) is None
+    # No gate feels the potential: whatever this was, it was no spike.
+    (tmp_path / "passive").mkdir()
+    passive = write_run(tmp_path / "passive", potential=potential, n_records=300)
+    assert experiments.figure_of_spikes(passive) is None
+
+
+def test_thermal_noise_is_no_spike(tmp_path):
+    """sqrt(kT/C) is 4.6 mV here; noise of 6.6 mV swings by 42 mV, more than a spike needs to stand out by in life."""
+    time = 10.0 * np.arange(3000)
+    noise = np.random.default_rng(5).normal(-13.0, 6.6, len(time))
+    assert len(find_spikes(time, noise, smoothing_time=0.0).peak_time) > 0
+    recording = write_run(tmp_path, potential=noise, n_records=len(time), channel=EXCITABLE)
+    assert experiments.figure_of_spikes(recording) is None
 
 
 def test_the_report_holds_what_the_run_holds(tmp_path):

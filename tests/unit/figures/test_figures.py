@@ -55,7 +55,7 @@ def test_the_membrane_potential_stands_beside_its_predictions(recording):
     np.testing.assert_array_equal(line(ax, "GHK of the same moment")[1], ghk_series(recording))
     comparison = compare_potential(recording)
     np.testing.assert_array_equal(
-        line(ax, "GHK with pump")[1], ghk_series(recording, comparison.pump_current)
+        line(ax, "GHK with the pumps")[1], ghk_series(recording, comparison.pump_current)
     )
     [band] = ax.collections
     heights = band.get_paths()[0].vertices[:, 1]
@@ -86,7 +86,7 @@ def test_channels_and_pumps_are_drawn(recording):
     np.testing.assert_allclose(line(channels, "K leak (of 400)")[1], recording["open_channels.K leak"] / 4)
     pumps = traces.plot_pump_cycles(recording)
     np.testing.assert_array_equal(line(pumps, "Na/K-ATPase")[1], recording["pump_cycles.Na/K-ATPase"])
-    assert "10000× faster" in pumps.lines[0].get_label()
+    assert "10,000× faster" in pumps.lines[0].get_label()
 
 
 def test_channels_have_the_colour_of_their_ion_and_pumps_are_black(recording):
@@ -173,6 +173,13 @@ def test_the_close_up_shows_the_double_layers(recording):
     assert potassium_inside[-1] < 0.99
     assert sodium_outside[0] > 1.01
     assert style.PURPLE not in by_colour or len(by_colour[style.PURPLE]) == 1
+
+
+def test_large_cells_have_no_double_layers_to_show(recording, monkeypatch):
+    _, last = distributions.first_and_last_profile(recording)
+    assert distributions.plot_double_layers(recording, last).lines[1:]
+    monkeypatch.setattr(distributions, "DEPTH_BIN", 2.0)
+    assert not distributions.plot_double_layers(recording, last).lines[1:]
 
 
 def test_boltzmann_stands_beside_the_double_layers(tmp_path):

@@ -196,7 +196,7 @@ def test_ions_are_a_fair_sample_in_their_colours(recording):
     assert min(counts) > 0.9 * maps.MOST_DRAWN / 5
     colours = {one.get_label(): to_hex(one.get_facecolor()[0]).upper() for one in ions}
     assert colours["Ca²⁺"] == style.ION_COLOURS["Ca"]
-    assert ax.get_title("left") == "a sample of 3,000 of the 4,999 ions at 2 µs"
+    assert ax.get_title("left") == "a sample of 3,000 of 4,999 ions at 2 µs"
     assert not np.isnan(np.concatenate([one.get_offsets() for one in ions])).any()
 
 

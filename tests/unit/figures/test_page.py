@@ -237,8 +237,8 @@ def test_a_run_of_mean_equations_is_drawn_from_its_means(tmp_path):
 
 
 def test_the_author_is_quoted_from_the_head_of_the_file():
-    text = "# One\n# two.\n#\n# Three.\n\n# not this\ntitle = 'x'\n"
-    assert words.author_words(text) == ["One two.", "Three."]
+    text = "# One\n# two:\n#     a  1\n#       b\n#\n# Three.\n\n# not this\ntitle = 'x'\n"
+    assert words.author_words(text) == [("One two:", False), ("a  1\n  b", True), ("Three.", False)]
     assert words.author_words("title = 'x' # no\n") == []
 
 

@@ -51,7 +51,7 @@ def test_ions_are_written_with_their_charge(name, valence, label):
     assert style.ion_label(name, valence) == label
 
 
-@pytest.mark.parametrize(("duration", "unit"), [(900.0, "ns"), (20_000.0, "µs"), (3e6, "ms")])
+@pytest.mark.parametrize(("duration", "unit"), [(900.0, "ns"), (20_000.0, "µs"), (3e6, "ms"), (12e9, "s")])
 def test_times_are_shown_in_a_fitting_unit(duration, unit):
     axis = style.time_axis(duration)
     assert axis.unit == unit
