@@ -18,6 +18,9 @@ from mc.theory.species import (
     thermal_potential,
 )
 
+_MODES_OF_UPTAKE = 4000
+"""Of a wall that takes up what is beside it: what is left out is below 1e-4 of W v/(2 pi^2 D)."""
+
 
 def mean_square_displacement(diffusion_coefficient: Quantity, time: Quantity, dimensions: int = 1) -> Any:
     """Return the mean square displacement in nm2 of a free walk: 2 d D t in d dimensions.
@@ -138,6 +141,7 @@ def wall_source_excess(
     depth: Quantity,
     length: Quantity,
     period: Quantity = np.inf,
+    uptake: float = 0.0,
 ) -> Any:
     """Return the steady excess concentration in mM around a line source at a wall, an absorbing plane opposite.
 
@@ -150,6 +154,10 @@ def wall_source_excess(
     `period` W along the wall the sources at all y + j W are added up. Infinite at the source, zero from L on.
     All floats or arrays that broadcast; `period` is one number.
 
+    With an `uptake` v (nm/ns) the wall takes v times the concentration beside it, as transporters far from saturation
+    do. That needs a period and one length, and changes the part of cos(q y), q = 2 pi j/W, from tanh(q L)/q at the
+    wall to 1/(q coth(q L) + v/D), of j = 0 from L to 1/(1/L + v/D); it falls with the distance as sinh(q (L - x)).
+
     Green's function of a strip of width 2 L between absorbing planes, in whose middle a source of twice the rate
     gives each half the same: Morse & Feshbach (1953), Methods of Theoretical Physics, section 10.2.
     """
@@ -157,6 +165,8 @@ def wall_source_excess(
     length = np.asarray(length, dtype=float)
     _require_a_box(length, depth, diffusion_coefficient)
     total = _image_sum(lambda there: _slab_logarithm(x, there, length), y, 12.0 * length.max(), period)
+    if uptake:
+        total = total - _taken_up(x, y, float(length), float(period), uptake / diffusion_coefficient)
     scale = np.asarray(rate, dtype=float) / (
         2.0 * np.pi * np.asarray(diffusion_coefficient, dtype=float) * np.asarray(depth, dtype=float)
     )
@@ -261,6 +271,27 @@ def _slab_logarithm(x: np.ndarray, y: np.ndarray, length: np.ndarray) -> np.ndar
     cosh_less_cos = 0.5 * (1.0 - decay) ** 2 + 2.0 * decay * np.sin(b / 2.0) ** 2
     with np.errstate(divide="ignore"):
         return np.log1p(2.0 * decay * np.cos(b) / cosh_less_cos)
+
+
+def _taken_up(x: np.ndarray, y: np.ndarray, length: float, period: float, strength: Any) -> np.ndarray:
+    """Return what the uptake of `strength` v/D (1/nm) takes off the logarithm of `wall_source_excess`.
+
+    A sum over the modes of the period, each of which falls with the square of its number at least.
+    """
+    require(np.isfinite(period), period, "with an uptake the period must be finite")
+    strength = float(strength)
+    total = np.zeros(np.broadcast_shapes(x.shape, y.shape))
+    for mode in range(_MODES_OF_UPTAKE):
+        wave = 2.0 * np.pi * mode / period
+        if mode == 0:
+            free, taken, weight, form = length, 1.0 / (1.0 / length + strength), 1.0, 1.0 - x / length
+        else:
+            free = np.tanh(wave * length) / wave
+            taken, weight = 1.0 / (1.0 / free + strength), 2.0
+            # sinh(q (L - x))/sinh(q L) without overflow.
+            form = np.exp(-wave * x) * np.expm1(-2.0 * wave * (length - x)) / np.expm1(-2.0 * wave * length)
+        total = total + weight * (free - taken) * form * np.cos(wave * y)
+    return 2.0 * np.pi / period * total
 
 
 def _image_sum(function: Callable[[np.ndarray], np.ndarray], y: np.ndarray, reach: float, period: Any) -> Any:

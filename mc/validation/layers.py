@@ -39,6 +39,8 @@ class Layers:
     """e on the inner side."""
     drop: np.ndarray
     """(windows,) mV."""
+    field_mismatch: float
+    """mV, the largest difference, of all windows, of the field's drop across the slab from charge/capacitance."""
     bulk: tuple[float, float]
     """nm from the face: where the bulk begins, over which electrodes take the mean, and the far end."""
 
@@ -99,7 +101,18 @@ def measure_layers(
     drop = beyond[first : first + n_kept * per_window].reshape(n_kept, -1).mean(axis=1)
     scenario = recording.scenario
     bulk = (float(bulk_distances(scenario, compose(scenario))[0]), length)
-    return Layers(edges, ions, CAPACITANCE * AREA * command, drop, bulk)
+    # A clamp that nothing disturbs holds the same charge at every moment.
+    potential = float(recording["charge_separation_potential"][-1])
+    faces = [int(np.argmin(np.abs(profiles.node_position - place))) for place in (0.0, recording.thickness)]
+    field_drop = profiles.potential[kept][:, faces[0]] - profiles.potential[kept][:, faces[1]]
+    return Layers(
+        edges,
+        ions,
+        CAPACITANCE * AREA * potential,
+        drop,
+        float(np.abs(field_drop - potential).max()),
+        bulk,
+    )
 
 
 def seen_by_electrodes(potential: Callable[[np.ndarray], np.ndarray], bulk: tuple[float, float]) -> float:

@@ -235,3 +235,33 @@ def test_a_mouth_with_a_uniform_concentration_resists_as_its_integral_equation_s
     assert theory.strip_access_resistance(width, **MOUTH, mouth="uniform flux") > 1.02 * measured
     with pytest.raises(ValueError, match="uniform flux"):
         theory.strip_access_resistance(width, **MOUTH, mouth="round")
+
+
+def test_a_wall_that_takes_up_what_is_beside_it_obeys_its_law_and_loses_nothing():
+    """Away from the source D dc/dx = v c at the wall; what comes goes into the wall or to the plane opposite."""
+    coefficient, depth, length, period, uptake = 1.05, 20.0, 25.0, 100.0, 0.15
+
+    def excess(x, y):
+        return theory.wall_source_excess(x, y, 1.0, coefficient, depth, length, period, uptake)
+
+    step = 0.01
+    for y in (5.0, 20.0, 50.0):
+        slope = (4.0 * excess(step, y) - 3.0 * excess(0.0, y) - excess(2.0 * step, y)) / (2.0 * step)
+        assert coefficient * slope == pytest.approx(uptake * excess(0.0, y), abs=5e-4)
+    y = (np.arange(4000) + 0.5) / 4000 * period
+    density = theory.species.number_density(1.0)
+    to_the_plane = coefficient * np.mean(excess(length - 0.01, y)) / 0.01 * period * depth * density
+    into_the_wall = uptake * np.mean(excess(0.0, y)) * period * depth * density
+    # The mean along the wall leaves out a part of the logarithm at the source.
+    assert to_the_plane + into_the_wall == pytest.approx(1.0, abs=2e-3)
+    assert into_the_wall == pytest.approx(uptake * length / (coefficient + uptake * length), abs=2e-3)
+
+
+def test_a_weak_uptake_is_none():
+    place = (3.0, 4.0, 1.0, 1.05, 20.0, 25.0, 100.0)
+    assert theory.wall_source_excess(*place, 1e-9) == pytest.approx(
+        theory.wall_source_excess(*place), rel=1e-6
+    )
+    assert theory.wall_source_excess(*place, 0.15) < 0.6 * theory.wall_source_excess(*place)
+    with pytest.raises(ValueError, match="period must be finite"):
+        theory.wall_source_excess(3.0, 4.0, 1.0, 1.05, 20.0, 25.0, np.inf, 0.15)
