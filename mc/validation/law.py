@@ -130,9 +130,19 @@ def check_converged(coarse: Check, fine: Check, order: float) -> Check:
     and what the steps leave. Both may be compared with expectations of their own.
     """
     apart = abs((fine.measured - fine.expected) - (coarse.measured - coarse.expected))
-    is_potential = fine.unit == "mV"
-    steps = SOLVER_POTENTIAL if is_potential else SOLVER_SHARE * max(abs(fine.measured), abs(fine.expected))
-    return check_resolved(fine, TWO_GRIDS * apart / (2.0**order - 1.0) + steps)
+    return check_resolved(fine, TWO_GRIDS * apart / (2.0**order - 1.0) + left_by_steps(fine))
+
+
+def check_solved(check: Check) -> Check:
+    """Return the check of a number that a grid has no part in: it holds within what the steps leave."""
+    return check_resolved(check, left_by_steps(check))
+
+
+def left_by_steps(check: Check) -> float:
+    """Return by how much the steps of a solver may be off, in the unit of a check."""
+    if check.unit == "mV":
+        return SOLVER_POTENTIAL
+    return SOLVER_SHARE * max(abs(check.measured), abs(check.expected))
 
 
 def variance_degrees_of_freedom(correlation: np.ndarray, n_samples: int) -> float:
@@ -258,10 +268,10 @@ class Law:
     draw: Callable[[Any], Picture]
     not_on: Mapping[str, str] = field(default_factory=dict)
     """Engines that cannot meet the law by construction, and why."""
-    resolution: Mapping[str, float] = field(default_factory=dict)
-    """On engines where nothing is random: by how much grid and solver may be off, in the unit of the checks."""
+    solved_on: tuple[str, ...] = ()
+    """Engines where nothing is random and the grid plays no part, see `check_solved`."""
     orders: Mapping[str, float] = field(default_factory=dict)
-    """Instead, where the grid decides: by which power of its spacing the error falls. Such a law is measured on the
-    grid of its scenarios and on one twice as fine, see `check_converged`."""
+    """Engines where nothing is random and the grid decides, and by which power of its spacing the error falls. There
+    a law is measured on the grid of its scenarios and on one twice as fine, see `check_converged`."""
     remark: str = ""
     """Where simulation and textbook differ for a reason: which, and the prediction that takes it into account."""

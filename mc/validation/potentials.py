@@ -21,8 +21,16 @@ EQUILIBRATION = 10.0
 
 AREA = {"brownian": 5000.0, "lattice": 1e6, "continuum": 1e6}
 LENGTH = {"brownian": 15.0, "lattice": 100.0, "continuum": 100.0}
-TIME_STEP = {"brownian": 1.0, "lattice": 10.0, "continuum": 100.0}
+TIME_STEP = {"brownian": 1.0, "lattice": 10.0, "continuum": 2000.0}
 """nm2, nm and ns, by engine: the lattice takes patches and steps that particles do not reach."""
+
+GEOMETRY = {
+    "brownian": "",
+    "lattice": "",
+    "continuum": 'boundary = "bath"\ngrid_spacing = "50 nm"',
+}
+"""The continuum, which is compared to the last digits, charges so slowly that baths stay uniform, does not run down,
+and has cells far larger than the diffuse layers, see `ghk-potential`."""
 
 
 def resting_patch(
@@ -53,6 +61,7 @@ def resting_patch(
         duration=(EQUILIBRATION + charging_times) * charging_time,
         time_step=TIME_STEP[engine],
         interval=interval or charging_time / 2.0,
+        geometry=GEOMETRY[engine],
         more="".join(
             channel(f"{name} leak", n_channels, {name: unit * permeability[name] / n_channels})
             for name in names

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mc.validation.law import Check, Law, Picture, Trial, check_converged, check_resolved
+from mc.validation.law import Check, Law, Picture, Trial, check_converged, check_solved
 from mc.validation.registry import find_laws
 
 FALSE_ALARM = 1e-4
@@ -156,9 +156,7 @@ def _resolve(
     if engine in law.orders:
         pairs = zip(compare(coarse), checks, strict=True)
         return tuple(check_converged(one, other, law.orders[engine]) for one, other in pairs)
-    if engine in law.resolution:
-        return tuple(check_resolved(check, law.resolution[engine]) for check in checks)
-    return tuple(checks)
+    return tuple(map(check_solved, checks) if engine in law.solved_on else checks)
 
 
 def run_all(

@@ -14,8 +14,8 @@ from mc.validation.scenarios import BODY_TEMPERATURE, channel, patch, species
 VALENCES = {"anion": -1, "monovalent": 1, "divalent": 2}
 POTENTIALS = (-100.0, -50.0, 0.0, 50.0)
 LENGTH, CONCENTRATION, DIFFUSION_COEFFICIENT = 10.0, 100.0, 2.0
-AREA = {"brownian": 5000.0, "lattice": 20_000.0}
-TIME_STEP = {"brownian": 1.0, "lattice": 3.0}
+AREA = {"brownian": 5000.0, "lattice": 20_000.0, "continuum": 1e8}
+TIME_STEP = {"brownian": 1.0, "lattice": 3.0, "continuum": 50.0}
 PORES, LARGEST_PERMEABILITY, SETTLING = 10, 40.0, 100.0
 """nm3/ns of all pores; and ns until pores that were empty hold their steady number of ions."""
 
@@ -160,8 +160,8 @@ LAW = Law(
     claim="One-way fluxes through open channels are those of Goldman, Hodgkin and Katz, for z = −1, +1 and +2.",
     formula="outward = p c_in u/(1 − exp(−u)), inward = p c_out u/(exp(u) − 1),  u = zV/(kT/e)",
     references=("Goldman (1943), J. Gen. Physiol. 27:37", "Hodgkin & Katz (1949), J. Physiol. 108:37"),
-    engines=("brownian", "lattice"),
-    not_on={"continuum": "one-way crossings are not told apart"},
+    engines=("brownian", "lattice", "continuum"),
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={
@@ -173,6 +173,7 @@ LAW = Law(
     draw=draw,
     remark=(
         "Pores of single ions know nothing of the equation: ions enter, walk and leave. On the lattice the mean "
-        "number of crossings is drawn with the equation itself, so that there the law checks the bookkeeping."
+        "number of crossings is drawn with the equation itself, and in the continuum it is that of the equation: "
+        "there the law checks the bookkeeping."
     ),
 )

@@ -114,17 +114,18 @@ LAW = Law(
         "Lewis (1979), J. Physiol. 286:417",
     ),
     engines=("brownian", "lattice", "continuum"),
-    resolution={"continuum": 0.05},
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={"without chloride": without_chloride, "calcium with one charge": calcium_as_monovalent},
     draw=draw,
     remark=(
         "Away from equilibrium the ions run down, so that each record is compared with GHK of the concentrations of "
-        "its own moment. Two things remain, which the continuum shows: the potential lags behind that GHK potential "
-        "by C/g times its drift, +0.04 mV with calcium whatever C/g is, which the resolution of the continuum allows "
-        "for here; and what flows must come through the baths and is scarcer or more plentiful at the membrane than "
-        "in the bulk, −0.10 mV with calcium in the lattice's patch, which charges within 400 ns, ten times less in "
-        "the continuum's. On the lattice both make −0.06 mV, near to the error of the measurement."
+        "its own moment, behind which the potential lags by C/g times its drift. What flows must come through the "
+        "baths, and is scarcer or more plentiful at the membrane than in the bulk: −0.10 mV with calcium in the "
+        "lattice's patch, which charges within 400 ns. And diffuse layers scale the fluxes of an ion, both ways "
+        "alike, by a factor that depends on its valence (Frumkin 1933): with calcium +0.04 mV where they are "
+        "resolved. In the continuum far ends hold the solutions, the patch charges 200 times more slowly, and cells "
+        "are larger than the layers: nothing of all this is left."
     ),
 )

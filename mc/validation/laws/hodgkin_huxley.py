@@ -38,6 +38,7 @@ class Activation:
     """Channels in each state after a step of the potential."""
 
     count: int
+    is_mean: bool
     time: dict[float, np.ndarray]
     states: dict[float, np.ndarray]
     """By potential, (records, states)."""
@@ -66,7 +67,7 @@ def open_subunits(gate: str, v: float, start: float, time: float) -> float:
 def measure(trial: Trial) -> Activation:
     """Step from far below threshold, where all m are shut and all h open."""
     count = trial.pick(2000, 20_000)
-    found = Activation(count, {}, {})
+    found = Activation(count, trial.engine == "continuum", {}, {})
     for potential in POTENTIALS:
         text = patch(
             f"Sodium channels at {potential:g} mV",
@@ -105,6 +106,12 @@ def compare(found: Activation, instances: int = 3) -> list[Check]:
     for potential in POTENTIALS:
         for time in TIMES:
             expected, counted = chances(potential, time, instances), found.at(potential, time)
+            if found.is_mean:
+                # A solver's steps err by a share of all channels: nothing is said of states with next to none.
+                for state in (one for one in (0, -1) if expected[one] > 0.01):
+                    name = f"{STATES[state]} at {potential:g} mV after {time:g} ns"
+                    checks.append(check_share(name, counted[state], found.count, expected[state]))
+                continue
             if found.count * expected[-1] > 25.0:
                 name = f"open at {potential:g} mV after {time:g} ns"
                 checks.append(check_share(name, counted[-1], found.count, expected[-1]))
@@ -158,7 +165,8 @@ LAW = Law(
     claim="Single sodium channels of four subunits activate and inactivate as the equations for m and h say.",
     formula="p_open = m³h,  dm/dt = α_m (1 − m) − β_m m,  dh/dt = α_h (1 − h) − β_h h",
     references=("Hodgkin & Huxley (1952), J. Physiol. 117:500",),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={"two activating subunits instead of three": lambda found: compare(found, instances=2)},

@@ -101,7 +101,7 @@ LAW = Law(
     formula="V = (kT/e) ln((r P_K K_o + P_Na Na_o)/(r P_K K_i + P_Na Na_i)),  r = 3/2",
     references=("Mullins & Noda (1963), J. Gen. Physiol. 47:117",),
     engines=("brownian", "lattice", "continuum"),
-    resolution={"continuum": 0.002},
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={

@@ -89,7 +89,7 @@ LAW = Law(
     formula="V = (kT/ze) ln(c_out/c_in)",
     references=("Nernst (1889), Z. phys. Chem. 4:129",),
     engines=("brownian", "lattice", "continuum"),
-    resolution={"continuum": 0.002},
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={

@@ -16,6 +16,7 @@ from mc.validation.law import (
     check_mean,
     check_resolved,
     check_share,
+    check_solved,
     check_variance,
     variance_degrees_of_freedom,
 )
@@ -50,6 +51,13 @@ def test_where_nothing_is_random_a_check_holds_within_its_resolution_and_not_bey
     assert check_resolved(check, 0.03).p_value == 1.0
     assert check_resolved(check, 0.01).p_value == 0.0
     assert check_resolved(check, 0.01).score == pytest.approx(2.0)
+
+
+def test_what_is_solved_holds_within_what_the_steps_leave():
+    assert check_solved(Check("potential", -80.0015, 0.0, -80.0, "mV")).p_value == 1.0
+    assert check_solved(Check("potential", -80.0025, 0.0, -80.0, "mV")).p_value == 0.0
+    assert check_solved(Check("share", 0.50004, 0.0, 0.5)).p_value == 1.0
+    assert check_solved(Check("share", 0.5001, 0.0, 0.5)).p_value == 0.0
 
 
 def test_two_grids_tell_how_far_off_the_finer_one_may_be():

@@ -121,10 +121,10 @@ def test_every_law_says_what_it_is_and_how_it_would_be_wrong():
         assert law.claim.endswith(".")
         assert law.formula and law.references and law.twins and law.engines
         assert not set(law.engines) & set(law.not_on)
-        resolved = set(law.resolution) | set(law.orders)
+        resolved = set(law.solved_on) | set(law.orders)
         # One law is itself about what steps leave, and says how much in its checks.
         assert resolved == (set(law.engines) & {"continuum"} if law.name != "time-steps" else set())
-        assert not set(law.resolution) & set(law.orders)
+        assert not set(law.solved_on) & set(law.orders)
 
 
 def test_picture_of_a_law_is_drawn():
