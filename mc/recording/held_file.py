@@ -14,6 +14,9 @@ PAGE = 4096
 SUPERBLOCK = 48
 """Bytes at the beginning of a file that say where it ends: HDF5's superblock of version 2 or 3."""
 
+LARGE = 65536
+"""Bytes from which on a write beyond the committed end is not held back: nothing points there yet."""
+
 
 class HeldFile(io.FileIO):
     """A file whose writes wait in memory until `commit`, so that a kill finds it as a commit left it, or nearly.
@@ -22,6 +25,7 @@ class HeldFile(io.FileIO):
     held back is written in a moment and in an order in which the file holds after every page what it held before:
     first what lies beyond the old end, which nothing points to yet, and that the end has moved; then tables that
     point there, and rows beside those that were there; last the headers that say how many rows there are.
+    Large writes beyond the old end are made at once, which spares copies of most of what is recorded.
 
     No write ever fails for HDF5, which crashes the interpreter when it cleans up after a failed one. The first
     failure is remembered for `raise_error`, and nothing is written from then on.
@@ -34,7 +38,7 @@ class HeldFile(io.FileIO):
         self._held: list[tuple[int, bytes]] = []
         self._committed_size = os.fstat(self.fileno()).st_size
         # What of the committed file is still valid is less of it after it was cut.
-        self._size = self._kept = self._committed_size
+        self._size = self._kept = self._written = self._committed_size
         self._position = 0
         self._error: OSError | None = None
 
@@ -71,9 +75,9 @@ class HeldFile(io.FileIO):
             os.ftruncate(self.fileno(), self._size)
         except OSError as error:
             self._error = error
-        self._committed_size = self._kept = self._size
+        self._committed_size = self._kept = self._written = self._size
 
-    def _write_all(self, offset: int, data: bytearray) -> None:
+    def _write_all(self, offset: int, data: bytearray | memoryview) -> None:
         remaining = memoryview(data)
         while len(remaining):
             written = os.pwrite(self.fileno(), remaining, offset)
@@ -83,18 +87,36 @@ class HeldFile(io.FileIO):
 
     def write(self, data: Any) -> int:
         """Hold `data` back."""
-        content = bytes(data)
-        self._held.append((self._position, content))
-        self._position += len(content)
-        self._size = max(self._size, self._position)
+        content = memoryview(data).cast("B")
+        start, end = self._position, self._position + len(content)
+        if self._may_be_written(start, end):
+            try:
+                self._write_all(start, content)
+            except OSError as error:
+                self._error = error
+            self._written = max(self._written, end)
+        else:
+            self._held.append((start, bytes(content)))
+        self._position = end
+        self._size = max(self._size, end)
         return len(content)
+
+    def _may_be_written(self, start: int, end: int) -> bool:
+        """Return whether a write needs not wait."""
+        return (
+            end - start >= LARGE
+            and start >= self._committed_size == self._kept
+            and self._error is None
+            and not any(offset < end and start < offset + len(content) for offset, content in self._held)
+        )
 
     def readinto(self, buffer: Any) -> int:
         """Read what is there, held writes included."""
         target = memoryview(buffer).cast("B")
         start = self._position
         n_bytes = max(0, min(len(target), self._size - start))
-        found = os.pread(self.fileno(), max(0, min(n_bytes, self._kept - start)), start)
+        on_disk = self._written if self._kept == self._committed_size else self._kept
+        found = os.pread(self.fileno(), max(0, min(n_bytes, on_disk - start)), start)
         target[: len(found)] = found
         target[len(found) : n_bytes] = bytes(n_bytes - len(found))
         for offset, content in self._held:
@@ -118,6 +140,9 @@ class HeldFile(io.FileIO):
         """Set the length, as of the next commit."""
         self._size = self._position if size is None else size
         self._kept = min(self._kept, self._size)
+        if self._size < self._written > self._committed_size:
+            self._written = max(self._size, self._committed_size)
+            os.ftruncate(self.fileno(), self._written)
         self._held = [
             (offset, content[: self._size - offset]) for offset, content in self._held if offset < self._size
         ]

@@ -244,7 +244,7 @@ class Recorder:
             for path, blocks in self._buffers.items():
                 if not blocks:
                     continue
-                self._append(path, np.concatenate(blocks))
+                self._append(path, blocks[0] if len(blocks) == 1 else np.concatenate(blocks))
                 blocks.clear()
             self._file.flush()
             self._disk.commit()

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mc.recording.held_file import PAGE, HeldFile
+from mc.recording.held_file import LARGE, PAGE, HeldFile
 
 
 @pytest.fixture
@@ -35,8 +35,10 @@ def test_held_writes_are_read_but_not_on_disk_until_they_are_committed(file):
     assert contents(file) == b"0123456789"
 
 
-def test_writes_like_those_of_any_file_in_any_order(file, tmp_path):
+@pytest.mark.parametrize("large", [1 << 20, 40])
+def test_writes_like_those_of_any_file_in_any_order(file, tmp_path, monkeypatch, large):
     """A thousand random writes, reads and truncations, beside the same on a plain file."""
+    monkeypatch.setattr("mc.recording.held_file.LARGE", large)
     random = np.random.default_rng(1)
     with open(tmp_path / "plain", "w+b", buffering=0) as plain:
         for _ in range(1000):
@@ -84,6 +86,31 @@ def test_first_comes_what_nothing_points_to_and_last_the_headers(file, monkeypat
         assert order == [(3 * PAGE, 10), (0, 48), *tables, *headers]
     else:
         assert order == [(2 * PAGE, 4), (2 * PAGE + 200, PAGE - 210), *headers, (0, 100)]
+
+
+def test_large_writes_beyond_the_old_end_do_not_wait_and_change_nothing_before_it(file):
+    file.write(b"0123456789")
+    file.commit()
+    large = b"a" * LARGE
+    for offset in (10, 0):
+        file.seek(offset)
+        file.write(large)
+    assert contents(file) == b"0123456789" + large
+    assert read(file, 0, LARGE + 20) == large + b"a" * 10
+    file.truncate(4)
+    assert contents(file) == b"0123456789"
+    file.commit()
+    assert contents(file) == b"aaaa"
+
+
+def test_a_large_write_that_fails_is_kept_as_the_first_failure(file, monkeypatch):
+    def fail(self, offset, data):
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(HeldFile, "_write_all", fail)
+    assert file.write(b"a" * LARGE) == LARGE
+    with pytest.raises(OSError, match="no space"):
+        file.raise_error()
 
 
 def test_the_first_failure_is_kept_and_nothing_is_written_after_it(file, monkeypatch):
