@@ -36,6 +36,11 @@ class DrivenEngine(ABC):
         """Number of ions at the start."""
         return self.composition.n_ions
 
+    @property
+    def species_of_slots(self) -> NDArray[np.int64]:
+        """Species of each ion that has a position, (slots,): of none, unless an engine follows single ions."""
+        return np.zeros(0, dtype=np.int64)
+
     @abstractmethod
     def _fill_reservoirs(self, scenario: Scenario) -> None:
         """Hold open far ends at the solutions of a scenario from now on."""

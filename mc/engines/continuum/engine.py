@@ -95,11 +95,6 @@ class ContinuumEngine(DrivenEngine):
         )
         self._begin_protocol()
 
-    @property
-    def species_of_slots(self) -> NDArray[np.int64]:
-        """Species of each ion that has a position: none has."""
-        return np.zeros(0, dtype=np.int64)
-
     # --- time ---
 
     def advance(self, n_steps: int) -> int:

@@ -51,11 +51,6 @@ class LatticeEngine(DrivenEngine):
         self._begin_protocol()
         stepping.settle(self.state)
 
-    @property
-    def species_of_slots(self) -> NDArray[np.int64]:
-        """Species of each ion that has a position: none has."""
-        return np.zeros(0, dtype=np.int64)
-
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
