@@ -237,6 +237,12 @@ def figure_of_concentrations(recording: Recording) -> Figure:
     grid = figure.add_gridspec(2 if close_ups else 1, len(close_ups) or 1)
     whole = plot_concentrations(recording, figure.add_subplot(grid[0, :]))
     whole.set_title(f"whole box: dotted {_span(first, axis)}, solid {_span(last, axis)}", fontsize=10)
+    measured = [
+        layer.relative + sign * layer.noise
+        for profile in close_ups
+        for layer in _double_layers(recording, profile, NEAR_MEMBRANE)
+        for sign in (-1, 1)
+    ]
     left = None
     for column, profile in enumerate(close_ups):
         ax = plot_double_layers(recording, profile, figure.add_subplot(grid[1, column], sharey=left))
@@ -244,6 +250,10 @@ def figure_of_concentrations(recording: Recording) -> Figure:
         if left is not None:
             ax.set_ylabel("")
         left = left or ax
+    if left is not None:
+        # Boltzmann's factor of a potential far from equilibrium, as at the start, would be all there is to see.
+        low, high = min(map(np.min, measured)), max(map(np.max, measured))
+        left.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     style.set_title(figure, recording.title)
     return figure
 

@@ -508,8 +508,8 @@ def _note_voxels(
     step_length = math.sqrt(2 * float(composition.diffusion_coefficients.max()) * time_step)
     if step_length > spacing:
         notes.append(
-            f"in a step ions diffuse {step_length:.2g} nm, farther than voxels of {spacing:.3g} nm: profiles are "
-            "smeared over that length, and come to rest in no less than a step"
+            f"in a step ions diffuse {float(f'{step_length:.2g}'):g} nm, farther than voxels of {spacing:.3g} nm: "
+            "profiles are smeared over that length, and come to rest in no less than a step"
         )
     return notes
 
