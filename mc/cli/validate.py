@@ -190,8 +190,8 @@ def _show(
     twins: bool = False,
 ) -> None:
     """Write the report, print the results, and exit with status 1 where not all is as it should be."""
+    from mc.validation.report import OWN_CONCENTRATIONS, bound_text, headline, write_report
     from mc.validation.report import as_json as plain
-    from mc.validation.report import bound_text, headline, write_report
     from mc.validation.suite import HOLDS
 
     paths = write_report(folder, outcomes, laws, bound, circumstances)
@@ -209,6 +209,7 @@ def _show(
             _print_twins(outcomes, bound)
         click.echo(headline(outcomes, bound))
         click.echo(bound_text(bound))
+        click.echo(OWN_CONCENTRATIONS)
         for path in paths:
             click.echo(path)
     for one, wrong in missed:
@@ -241,7 +242,8 @@ def _print_laws(laws: Any, as_json: bool) -> None:
     for heading in ("law", "claim", "engines"):
         table.add_column(heading)
     for law in laws:
-        table.add_row(law.name, escape(law.claim), ", ".join(law.engines))
+        reasons = "".join(f"\n[dim]not on {engine}: {escape(why)}[/]" for engine, why in law.not_on.items())
+        table.add_row(law.name, escape(law.claim), ", ".join(law.engines) + reasons)
     _console().print(table)
 
 

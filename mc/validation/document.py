@@ -33,8 +33,15 @@ luck. The bound for p is 1e-4 over the number of all checks of a run (Bonferroni
 more once in 10,000 times, whatever their dependence. The errors are those that theory gives where it does: of Poisson
 and binomial numbers, kT/C, cycles at equilibrium. An error that is itself measured, from a correlated series, is
 judged by Student's t with a tenth of its independent samples as degrees of freedom (the correlation time is uncertain
-by 20/n; Wolff 2004), a variance by chi square. In the continuum nothing is random: there a check holds within what
-grid and solver resolve, which stands in the place of its error. Bounds are never set by hand.
+by 20/n; Wolff 2004), a variance by chi square. Bounds are never set by hand.
+
+In the continuum nothing is random. There a check holds within what grid and solver leave, which stands in the place
+of its error: of the solver's steps 0.002 mV of a potential and 1e-4 of any other number, and of the grid, where it
+plays a part, what two grids say of each other. The law is measured on one and on another twice as fine; by the order p of
+the method the finer one is off by their difference over 2^p - 1, and three times that is allowed (Roache 1994).
+
+What is expected follows each run's own concentrations, moment by moment, where ions run down or settle: therefore it
+differs a little between engines and seeds.
 
 A law that cannot fail would show nothing. Each one has wrong predictions beside the right one, a wrong sign, a wrong
 valence, a naive rule, and with `--twins` each of them must be rejected at the same bound.

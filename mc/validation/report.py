@@ -12,6 +12,11 @@ from mc.errors import RecordingError
 from mc.validation.law import Check, Law
 from mc.validation.suite import FAILS, FALSE_ALARM, HOLDS, Bound, Outcome
 
+OWN_CONCENTRATIONS = (
+    "What is expected follows each run's own concentrations, moment by moment, where ions run down or settle: "
+    "between engines it differs by that."
+)
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -43,6 +48,7 @@ a { color: inherit; }
 <body>
 <h1>The macroscopic equations, checked</h1>
 <p><strong class="{{ 'holds' if all_hold else 'fails' }}">{{ headline }}</strong> {{ bound_text }}</p>
+<p>{{ own_concentrations }}</p>
 <p class="soft">{{ circumstances }}</p>
 <div class="scroll"><table>
 <tr><th>law</th><th>formula</th><th>engine</th><th class="number">seed</th><th class="number">checks</th>
@@ -165,6 +171,7 @@ def write_report(
         all_hold=all(bound.verdict(one) == HOLDS for one in outcomes),
         headline=headline(outcomes, bound),
         bound_text=bound_text(bound),
+        own_concentrations=OWN_CONCENTRATIONS,
         circumstances=", ".join(f"{name} {value}" for name, value in circumstances.items() if value != ""),
     )
     numbers = json.dumps(as_json(outcomes, laws, bound, circumstances), indent=1, ensure_ascii=False)

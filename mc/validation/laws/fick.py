@@ -17,6 +17,9 @@ LENGTH, DIFFUSION_COEFFICIENT, TIME_STEP, CONCENTRATION = 40.0, 2.0, 0.5, 100.0
 SPACING, BINS = 1.0, np.arange(0.5, 39.0, 3.0)
 """nm; bins end between the nodes of the lattice, the last one before what the reservoir holds."""
 
+DEPTHS = np.array([3.0, 12.0, 21.0, 30.0])
+"""nm, where the mean equations are looked at."""
+
 TIMES = (40.0, 120.0, 300.0)
 
 
@@ -28,6 +31,8 @@ class Filling:
     """(times, bins)."""
     area: float
     length: float
+    concentrations: np.ndarray
+    """(times, depths) mM at `DEPTHS`, where cells hold means; else none."""
 
     def expected(self, profile: int = 1) -> np.ndarray:
         """Return the mean numbers, (times, bins), of Fick's equation, or of a straight line through the bath."""
@@ -56,7 +61,7 @@ def measure(trial: Trial) -> Filling:
         length=LENGTH,
         outside_length=5.0,
         duration=TIMES[-1],
-        time_step=TIME_STEP,
+        time_step=20.0 if trial.engine == "continuum" else TIME_STEP,
         interval=20.0,
         geometry=f'boundary = "bath"\ngrid_spacing = "{SPACING} nm"',
         recording='events = false\nprofile_interval = "20 ns"',
@@ -65,7 +70,7 @@ def measure(trial: Trial) -> Filling:
     ).replace(f'positions_interval = "{TIMES[-1]:g} ns"', 'positions_interval = "20 ns"')
     recording = trial.run(text, "filling", clamped_potential=0.0)
     tracer = recording.species_names.index("tracer")
-    counts = []
+    counts, concentrations = [], []
     for time in TIMES:
         if trial.engine == "brownian":
             positions = recording.positions
@@ -78,14 +83,30 @@ def measure(trial: Trial) -> Filling:
             ions = profiles.concentration[frame, tracer] * profiles.cell_width * area
             distance = -profiles.position
             is_inside = distance > 0.0
+            if trial.engine == "continuum":
+                order = np.argsort(distance)
+                concentrations.append(
+                    np.interp(DEPTHS, distance[order], profiles.concentration[frame, tracer][order])
+                )
             found = np.histogram(distance[is_inside], BINS, weights=ions[is_inside])[0]
             counts.append(found * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR)
     length = acting_length(trial.engine, LENGTH, DIFFUSION_COEFFICIENT, TIME_STEP)
-    return Filling(np.array(counts), area, length)
+    return Filling(np.array(counts), area, length, np.array(concentrations))
 
 
 def compare(filling: Filling, speed: int = 1) -> list[Check]:
     """Compare the numbers in all bins: Poisson, independent, as ions of a reservoir come by themselves."""
+    if filling.concentrations.size:
+        return [
+            Check(f"at {depth:g} nm after {time:g} ns", found, 0.0, CONCENTRATION * expected, "mM")
+            for time, row in zip(TIMES, filling.concentrations, strict=True)
+            for depth, found, expected in zip(
+                DEPTHS,
+                row,
+                theory.filling_profile(DEPTHS, time, speed * DIFFUSION_COEFFICIENT, filling.length),
+                strict=True,
+            )
+        ]
     expected = filling.expected(speed)
     return [
         check_chi_square(
@@ -112,7 +133,8 @@ LAW = Law(
     claim="An ion diffuses into a bath from its far end with the profile of Fick's second law.",
     formula="∂c/∂t = D ∂²c/∂x²;  c = c₀ [1 − (4/π) Σ_odd ±exp(−m²π²Dt/4L²) cos(mπx/2L)/m]",
     references=("Fick (1855), Ann. Phys. 170:59", "Crank (1975), The Mathematics of Diffusion, eq. 4.17"),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    orders={"continuum": 2.0},
     measure=measure,
     compare=compare,
     twins={"twice the diffusion coefficient": lambda filling: compare(filling, 2)},

@@ -76,7 +76,7 @@ def measure(trial: Trial) -> Activation:
             area=100.0,
             length=15.0,
             duration=TIMES[-1],
-            time_step=1.0,
+            time_step=100.0 if found.is_mean else 1.0,
             interval=100.0,
             more=channel(
                 "Na",
