@@ -143,27 +143,6 @@ def test_other_laws_would_be_noticed(currents):
         assert is_off(currents[60.0], wrong)
 
 
-def stirred_excess(stirring, n=400):
-    """Return ln(R/w) less of the resistance of a mouth that ions stir, times pi D H: 3/2 without, ln 4 with a lot.
-
-    Unit width and flux j(y) = 1 + stirring (c(y) - mean c) in `n` pieces, with stirring = kappa w/D.
-    """
-    places = (np.arange(n) + 0.5) / n
-    distance = np.abs(places[:, None] - places)
-    # A piece at itself: the mean of the logarithm over it as seen from its middle.
-    np.fill_diagonal(distance, 1.0 / (2.0 * np.e * n))
-    concentration = -np.log(distance) / (np.pi * n)
-    deviation = np.eye(n) - 1.0 / n
-    flux = np.linalg.solve(np.eye(n) + stirring * deviation @ concentration, np.ones(n))
-    return np.pi * (concentration @ flux).mean()
-
-
-def test_a_stirred_mouth_lies_between_a_uniform_flux_and_one_concentration():
-    assert stirred_excess(0.0) == pytest.approx(1.5, abs=0.002)
-    assert stirred_excess(1e5) == pytest.approx(np.log(4.0), abs=0.002)
-    assert stirred_excess(3.75) == pytest.approx(1.472, abs=0.002)
-
-
 @pytest.mark.slow
 def test_the_mouth_has_a_uniform_flux_that_is_hardly_stirred():
     """57,000 tracers, to half a per cent, with what the time step loses; one concentration is rejected.
@@ -178,7 +157,7 @@ def test_the_mouth_has_a_uniform_flux_that_is_hardly_stirred():
     uniform, one_concentration = (
         conductance(permeability / (1.0 + lost), mouth) for mouth in ("uniform flux", "uniform concentration")
     )
-    less = 2.0 * (1.5 - stirred_excess(stirring)) / (np.pi * DIFFUSION_COEFFICIENT * DEPTH)
+    less = 2.0 * (1.5 - theory.stirred_mouth(stirring)) / (np.pi * DIFFUSION_COEFFICIENT * DEPTH)
     stirred = 1.0 / (1.0 / uniform - less)
     assert currents.std(ddof=1) / np.sqrt(len(currents)) < 0.006 * currents.mean()
     assert abs(score(currents, stirred)) < 3.0

@@ -265,3 +265,9 @@ def test_a_weak_uptake_is_none():
     assert theory.wall_source_excess(*place, 0.15) < 0.6 * theory.wall_source_excess(*place)
     with pytest.raises(ValueError, match="period must be finite"):
         theory.wall_source_excess(3.0, 4.0, 1.0, 1.05, 20.0, 25.0, np.inf, 0.15)
+
+
+def test_a_stirred_mouth_lies_between_a_uniform_flux_and_one_concentration():
+    assert theory.stirred_mouth(0.0) == pytest.approx(1.5, abs=0.002)
+    assert theory.stirred_mouth(1e5) == pytest.approx(np.log(4.0), abs=0.002)
+    assert theory.stirred_mouth(3.75) == pytest.approx(1.472, abs=0.002)
