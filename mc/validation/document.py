@@ -37,8 +37,8 @@ by 20/n; Wolff 2004), a variance by chi square. Bounds are never set by hand.
 
 In the continuum nothing is random. There a check holds within what grid and solver leave, which stands in the place
 of its error: of the solver's steps 0.002 mV of a potential and 1e-4 of any other number, and of the grid, where it
-plays a part, what two grids say of each other. The law is measured on one and on another twice as fine; by the order p of
-the method the finer one is off by their difference over 2^p - 1, and three times that is allowed (Roache 1994).
+plays a part, what two grids say of each other. The law is measured on one and on another twice as fine; by the order
+p of the method the finer one is off by their difference over 2^p - 1, and three times that is allowed (Roache 1994).
 
 What is expected follows each run's own concentrations, moment by moment, where ions run down or settle: therefore it
 differs a little between engines and seeds.

@@ -123,7 +123,7 @@ half_saturation = {{ Ca = "{HALF_SATURATION} mM" }}
 
 def measure(trial: Trial) -> Domains:
     """Open a channel, and watch the domain rise and stand."""
-    steady = 900.0 if trial.engine == "continuum" else trial.pick(5000.0, 40_000.0)
+    steady = 900.0 if trial.engine == "continuum" else trial.pick(5000.0, 20_000.0)
     recording = trial.run(
         make_scenario(trial.engine, SETTLING + steady), "alone", clamped_potential=POTENTIAL
     )

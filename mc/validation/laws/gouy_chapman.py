@@ -42,7 +42,7 @@ def measure(trial: Trial) -> Clamped:
         length=LENGTH,
         settling=150.0 if is_mean else 20.0,
         window=WINDOW,
-        n_windows=2 if is_mean else trial.pick(20, 160),
+        n_windows=2 if is_mean else trial.pick(20, 100),
         is_open=is_mean,
     )
     return Clamped(layers, RESOLVED.get(trial.engine, 1.0))

@@ -85,7 +85,7 @@ def measure(trial: Trial) -> Clamped:
         length=LENGTH,
         settling=200.0 if is_mean else 50.0,
         window=WINDOW,
-        n_windows=2 if is_mean else trial.pick(16, 128),
+        n_windows=2 if is_mean else trial.pick(16, 80),
         is_open=True,
     )
     return Clamped(layers, RESOLVED.get(trial.engine, 1.0))

@@ -46,7 +46,7 @@ def measure(trial: Trial) -> Capacitors:
         length=LENGTH,
         settling=150.0 if is_mean else 20.0,
         window=WINDOW,
-        n_windows=2 if is_mean else trial.pick(12, 128),
+        n_windows=2 if is_mean else trial.pick(12, 48),
         is_open=is_mean,
     )
     return Capacitors(layers, RESOLVED.get(trial.engine, 1.0))
