@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from scipy.interpolate import PchipInterpolator
 
 from mc.analysis import single_channel
 from mc.analysis.currents import CurrentVoltage, ReversalPotential
@@ -14,6 +15,9 @@ from mc.analysis.spikes import SmoothTrace, Spikes
 from mc.figures import style
 
 BINS_PER_DECADE = 8
+
+FEWEST_OF_A_CURVE, POINTS_OF_A_CURVE = 5, 200
+"""Predictions that are joined by a smooth curve, and points that it is drawn with."""
 
 SHORTEST_SHOWN = 0.003
 """Share of the dwell times that is too short for the axis."""
@@ -228,8 +232,7 @@ def plot_current_voltage(
     if prediction is not None:
         line_colour = style.GHK_COLOUR if colour == style.BLACK else colour
         ax.plot(
-            curve.potential[order],
-            np.asarray(prediction)[order],
+            *_smoothly_joined(curve.potential[order], np.asarray(prediction)[order]),
             color=line_colour,
             linewidth=1.3,
             zorder=1,
@@ -296,7 +299,7 @@ def plot_spike(
     """
     ax = style.own_axes(ax, 4.5, 3.6)
     width = spikes.half_width[i_spike]
-    begin = max(spikes.threshold_time[i_spike] - 3 * width, trace.time[0])
+    begin = max(spikes.threshold_time[i_spike] - 1.2 * width, trace.time[0])
     last = [spikes.peak_time[i_spike] + 5 * width, spikes.trough_time[i_spike] + 2 * width]
     end = min(np.nanmax(last), spikes.peak_time[i_spike] + 15 * width, trace.time[-1])
     shown = (trace.time >= begin) & (trace.time <= end)
@@ -353,6 +356,17 @@ def plot_spike(
     ax.legend(fontsize=8, frameon=False, loc="upper right")
     style.tidy(ax)
     return ax
+
+
+def _smoothly_joined(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return points of a curve without wiggles through those given, if these are enough and each x is there once.
+
+    Fritsch & Carlson (1980), SIAM J. Numer. Anal. 17:238.
+    """
+    if len(x) < FEWEST_OF_A_CURVE or not (np.diff(x) > 0.0).all():
+        return x, y
+    between = np.linspace(x[0], x[-1], POINTS_OF_A_CURVE)
+    return between, PchipInterpolator(x, y)(between)
 
 
 def _corners(record: IdealisedRecord) -> tuple[np.ndarray, np.ndarray]:

@@ -159,25 +159,35 @@ def figure_of_current_voltage(recording: Recording) -> Figure | None:
     figure = style.new_figure(6.5, 4.5)
     ax = figure.add_subplot()
     colours = style.ion_colours(recording.species_names)
-    for species in recording.species:
-        charge = currents.crossing_charge(recording, ion=species.name)
-        if not charge.variance[-1]:
-            continue
-        curve = currents.measure_current_voltage(recording.time, charge.net, windows)
+    charges = {one: currents.crossing_charge(recording, ion=one.name) for one in recording.species}
+    crossing = [one for one, charge in charges.items() if charge.variance[-1]]
+    for species in crossing:
+        curve = currents.measure_current_voltage(recording.time, charges[species].net, windows)
         plot_current_voltage(
             curve,
             ax,
             prediction=currents.predict_current(recording, windows, species.name),
+            # Of several ions each has its own: where the sum of all reverses would stand on none of the curves.
+            reversal=_reversal(curve) if len(crossing) == 1 else None,
             label=style.ion_label(species.name, species.valence),
             prediction_label="_",
             colour=colours[species.name],
         )
     if not ax.lines:
         return None
-    ax.plot([], [], color=style.GREY, linewidth=1.3, label="GHK of the open channels")
+    colour = colours[crossing[0].name] if len(crossing) == 1 else style.GREY
+    ax.plot([], [], color=colour, linewidth=1.3, label="GHK of the open channels")
     ax.legend(fontsize=8, frameon=False, loc="best")
     style.set_title(figure, recording.title)
     return figure
+
+
+def _reversal(curve: currents.CurrentVoltage) -> currents.ReversalPotential | None:
+    """Return where a current changes its direction; None if it does not, or no one can tell."""
+    try:
+        return currents.fit_reversal(curve)
+    except ValueError:
+        return None
 
 
 def figure_of_mean_variance(recording: Recording) -> Figure | None:

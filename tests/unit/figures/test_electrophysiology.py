@@ -123,6 +123,17 @@ def test_a_curve_stands_beside_its_prediction_in_order_of_potential():
     assert texts(ax) == ["−40.0 ± 1.5 mV"]
 
 
+def test_many_predictions_are_joined_smoothly_and_kept():
+    potential = np.linspace(-100.0, 60.0, 9)
+    prediction = potential * np.exp(potential / 50.0)
+    curve = CurrentVoltage(potential, prediction, np.ones(9), np.full(9, 100.0))
+    ax = electrophysiology.plot_current_voltage(curve, prediction=prediction)
+    [predicted] = [line for line in ax.lines if line.get_label() == "GHK"]
+    x, y = predicted.get_data()
+    assert len(x) == electrophysiology.POINTS_OF_A_CURVE
+    np.testing.assert_allclose(np.interp(potential, x, y), prediction, atol=0.5)
+
+
 def test_a_variance_is_drawn_on_its_parabola():
     mean = np.array([10.0, 30.0, 50.0])
     fit = MeanVariance(mean, np.array([12.0, 20.0, 10.0]), np.full(3, 2.0), 1.5, 0.1, 40.0, 3.0)
