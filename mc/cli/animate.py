@@ -55,9 +55,9 @@ def command(
 ) -> None:
     """Animate the recorded positions of RUN, the folder that `ionmc run` wrote or its run.h5.
 
-    The ions, the membrane and its channels, above the membrane potential up to the moment shown. For smooth
-    motion record often, and not every ion: `ionmc run SCENARIO --set recording.positions_interval="5 ns"
-    --set recording.positions_stride=50`.
+    The ions, the membrane and its channels, above the membrane potential up to the moment shown. Ions walk from
+    frame to frame where a run is short, `ionmc run SCENARIO --set simulation.duration="400 ns"`, or recorded often,
+    `--set recording.positions_interval="5 ns"`.
     """
     # Imported here, so that the help of this command does not wait for matplotlib.
     from mc.figures.animation import FORMATS, animate
