@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mc import theory
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines.brownian.engine import bulk_distances
+from mc.recording.recording import Recording
 from mc.scenario.composition import compose
 from mc.validation.law import Trial
 from mc.validation.potentials import VALENCES
@@ -41,6 +43,8 @@ class Layers:
     """(windows,) mV."""
     field_mismatch: float
     """mV, the largest difference, of all windows, of the field's drop across the slab from charge/capacitance."""
+    resolved: float
+    """Share of the layers' potential that steps of this length leave."""
     bulk: tuple[float, float]
     """nm from the face: where the bulk begins, over which electrodes take the mean, and the far end."""
 
@@ -111,8 +115,41 @@ def measure_layers(
         CAPACITANCE * AREA * potential,
         drop,
         float(np.abs(field_drop - potential).max()),
+        share_resolved(trial.engine, solution, recording),
         bulk,
     )
+
+
+ANSWERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "brownian": lambda b: np.where(
+        b < 1e-6, 1.0, b / (1.0 - np.sinc(np.sqrt(6.0 * np.maximum(b, 1e-6)) / np.pi))
+    ),
+    "lattice": lambda b: np.where(b < 1e-12, 1.0, -b / np.expm1(-np.maximum(b, 1e-12))),
+    "continuum": np.ones_like,
+}
+"""How deep a density wave is after the drift, over Boltzmann's law, by b = k^2 D dt: b/(1 - g), where g is what the
+diffusion of a step leaves of it (docs/methods.md)."""
+
+
+def share_resolved(engine: str, solution: Mapping[str, float], recording: Recording) -> float:
+    """Return the share of the potential of a layer that steps leave, for a layer whose potential is small.
+
+    (2/pi) int dq/(q^2 + B(q)) over the waves q = k lambda of a charged face, where B is the answer of all ions, each
+    by its part of the ionic strength; without steps B is 1, and so is the share.
+    """
+    strength = {name: VALENCES[name] ** 2 * amount for name, amount in solution.items()}
+    length = float(theory.debye_length(solution, VALENCES, recording.temperature))
+    coefficients = {one.name: one.diffusion_coefficient for one in recording.species}
+    # q = tan(angle) makes the line finite; the ends, where the integrand is flat, are left out.
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    angle = np.pi / 4.0 * (1.0 + nodes)
+    wave = np.tan(angle)
+    answer = np.zeros_like(wave)
+    for name, part in strength.items():
+        b = (wave / length) ** 2 * coefficients[name] * TIME_STEP
+        answer += part / sum(strength.values()) * ANSWERS[engine](b)
+    integrand = (1.0 + wave**2) / (wave**2 + answer)
+    return float(0.5 * integrand @ weights)
 
 
 def seen_by_electrodes(potential: Callable[[np.ndarray], np.ndarray], bulk: tuple[float, float]) -> float:

@@ -23,17 +23,6 @@ WINDOW = 25.0
 DEPTHS, CALCIUM_DEPTHS = (1.0, 1.4, 1.8), (1.0, 1.8)
 """nm."""
 
-RESOLVED = {"brownian": 0.98}
-"""Share of the layers' potential that steps of this length leave (docs/methods.md, Limits)."""
-
-
-@dataclass
-class Clamped:
-    """The layers, and how much of their potential the steps resolve."""
-
-    layers: Layers
-    resolved: float
-
 
 @dataclass(frozen=True)
 class Theory:
@@ -74,10 +63,10 @@ class Theory:
         return float(SOLUTION["Ca"] * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR * AREA * depth * share)
 
 
-def measure(trial: Trial) -> Clamped:
+def measure(trial: Trial) -> Layers:
     """Clamp a membrane between two such solutions."""
     is_mean = trial.engine == "continuum"
-    layers = measure_layers(
+    return measure_layers(
         trial,
         "Diffuse layers with calcium",
         SOLUTION,
@@ -88,12 +77,10 @@ def measure(trial: Trial) -> Clamped:
         n_windows=2 if is_mean else trial.pick(16, 80),
         is_open=True,
     )
-    return Clamped(layers, RESOLVED.get(trial.engine, 1.0))
 
 
-def compare(clamped: Clamped, calcium_valence: int = 2, flipped: float = 1.0) -> list[Check]:
+def compare(layers: Layers, calcium_valence: int = 2, flipped: float = 1.0) -> list[Check]:
     """Compare the charge and the calcium within each depth on both sides, and the potential of both layers."""
-    layers = clamped.layers
     checks, potentials = [], {}
     for side, sign in SIDES.items():
         expected = Theory(flipped * sign * layers.charge)
@@ -108,13 +95,12 @@ def compare(clamped: Clamped, calcium_valence: int = 2, flipped: float = 1.0) ->
             ions = expected.calcium_within(float(layers.edges[i]), calcium_valence)
             name = f"calcium within {layers.edges[i]:.2g} nm {side}"
             checks.append(check_mean(name, layers.ions[side]["Ca"][:, i], ions, "ions"))
-    drop = clamped.resolved * (potentials["outside"] - potentials["inside"])
+    drop = layers.resolved * (potentials["outside"] - potentials["inside"])
     return [*checks, check_mean("potential of the layers", layers.drop, drop, "mV")]
 
 
-def draw(clamped: Clamped) -> Picture:
+def draw(layers: Layers) -> Picture:
     """Draw the mean concentration of calcium up to each depth."""
-    layers = clamped.layers
     depth = np.linspace(0.1, 4.0, 40)
     shown = (layers.edges <= 4.0) & (layers.edges > 0.2)
     edges = layers.edges[shown]
@@ -142,8 +128,8 @@ LAW = Law(
     measure=measure,
     compare=compare,
     twins={
-        "calcium drawn by one charge": lambda clamped: compare(clamped, calcium_valence=1),
-        "the layers on each other's side": lambda clamped: compare(clamped, flipped=-1.0),
+        "calcium drawn by one charge": lambda layers: compare(layers, calcium_valence=1),
+        "the layers on each other's side": lambda layers: compare(layers, flipped=-1.0),
     },
     draw=draw,
     remark=(

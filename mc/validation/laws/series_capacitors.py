@@ -12,9 +12,6 @@ from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 SALT, COMMAND, LENGTH, WINDOW = {"K": 150.0, "Cl": 150.0}, -150.0, 10.0, 12.5
 """mM; mV across the slab, nm and ns."""
 
-RESOLVED = {"brownian": 0.98}
-"""Share of the layers' potential that steps of 0.0125 ns leave (docs/methods.md, Limits)."""
-
 ROUNDING = 2.0 * float(np.finfo(np.float32).eps)
 """Of the difference of two potentials over them: profiles are kept in single precision."""
 
@@ -22,7 +19,7 @@ ROUNDING = 2.0 * float(np.finfo(np.float32).eps)
 class Capacitors:
     """Three capacitors that hold one charge."""
 
-    def __init__(self, layers: Layers, resolved: float) -> None:
+    def __init__(self, layers: Layers) -> None:
         self.layers = layers
         valences = {"K": 1, "Cl": -1}
         share = float(theory.series_slab_fraction(CAPACITANCE, SALT, SALT, valences, BODY_TEMPERATURE))
@@ -31,7 +28,7 @@ class Capacitors:
         read = seen_by_electrodes(lambda depth: np.exp(-depth / length), layers.bulk)
         self.potential = layers.charge / (CAPACITANCE * AREA)
         """Q/C in mV."""
-        self.between = self.potential * (1.0 / share - 1.0) * resolved * read
+        self.between = self.potential * (1.0 / share - 1.0) * layers.resolved * read
         """mV that electrodes read beyond the slab."""
 
 
@@ -49,7 +46,7 @@ def measure(trial: Trial) -> Capacitors:
         n_windows=2 if is_mean else trial.pick(12, 48),
         is_open=is_mean,
     )
-    return Capacitors(layers, RESOLVED.get(trial.engine, 1.0))
+    return Capacitors(layers)
 
 
 def compare(capacitors: Capacitors, n_layers: float = 2.0, charge: float = 1.0) -> list[Check]:
@@ -102,5 +99,5 @@ LAW = Law(
         "a capacitance that is 1 % larger": lambda capacitors: compare(capacitors, charge=1.01),
     },
     draw=draw,
-    remark="Of single ions the layers have 0.98 of their potential in steps of 0.0125 ns, as in gouy-chapman.",
+    remark="Steps of 0.0125 ns leave 0.99 of the layers' potential, as in gouy-chapman.",
 )
