@@ -201,7 +201,7 @@ LAW = Law(
     compare=compare,
     twins={
         "the noise of crossings alone": lambda noise: compare(noise, gating=0.0),
-        "gates twice as fast": lambda noise: compare(noise, rate=2.0),
+        "gates three times as fast": lambda noise: compare(noise, rate=3.0),
     },
     draw=draw,
     remark=(

@@ -20,6 +20,9 @@ SOLUTION, COMMAND, LENGTH = {"K": 80.0, "Ca": 30.0, "Cl": 140.0}, -500.0, 4.5
 WINDOW = 25.0
 """ns: windows are independent."""
 
+N_WINDOWS = {"brownian": (24, 100), "lattice": (16, 80), "continuum": (2, 2)}
+"""In quick and in full."""
+
 DEPTHS, CALCIUM_DEPTHS = (1.0, 1.4, 1.8), (1.0, 1.8)
 """nm."""
 
@@ -74,7 +77,7 @@ def measure(trial: Trial) -> Layers:
         length=LENGTH,
         settling=200.0 if is_mean else 50.0,
         window=WINDOW,
-        n_windows=2 if is_mean else trial.pick(16, 80),
+        n_windows=trial.pick(*N_WINDOWS[trial.engine]),
         is_open=True,
     )
 

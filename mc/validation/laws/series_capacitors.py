@@ -12,6 +12,9 @@ from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 SALT, COMMAND, LENGTH, WINDOW = {"K": 150.0, "Cl": 150.0}, -150.0, 10.0, 12.5
 """mM; mV across the slab, nm and ns."""
 
+N_WINDOWS = {"brownian": (32, 128), "lattice": (16, 48), "continuum": (2, 2)}
+"""In quick and in full."""
+
 ROUNDING = 2.0 * float(np.finfo(np.float32).eps)
 """Of the difference of two potentials over them: profiles are kept in single precision."""
 
@@ -43,7 +46,7 @@ def measure(trial: Trial) -> Capacitors:
         length=LENGTH,
         settling=150.0 if is_mean else 20.0,
         window=WINDOW,
-        n_windows=2 if is_mean else trial.pick(12, 48),
+        n_windows=trial.pick(*N_WINDOWS[trial.engine]),
         is_open=is_mean,
     )
     return Capacitors(layers)
