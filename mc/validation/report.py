@@ -34,6 +34,7 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-bottom: .2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--rule);
   vertical-align: top; }
+td:first-child { min-width: 8rem; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .scroll { overflow-x: auto; } .soft { color: var(--soft); }
 .holds { color: var(--good); font-weight: 600; } .fails { color: var(--bad); font-weight: 600; }
