@@ -76,13 +76,16 @@ class PotentialComparison(NamedTuple):
         )
 
 
-def compare_potential(recording: Recording, equilibration_time: float | None = None) -> PotentialComparison:
+def compare_potential(
+    recording: Recording, equilibration_time: float | None = None, ghk: np.ndarray | None = None
+) -> PotentialComparison:
     """Compare the membrane potential with GHK after the membrane has charged.
 
     `equilibration_time` in ns; see `analysis.potential.find_window` for what happens without it and for the
-    RecordingError of runs that are too short.
+    RecordingError of runs that are too short. `ghk` is `ghk_series(recording)`, where it is known already.
     """
-    window = find_window(recording, equilibration_time)
+    in_all = ghk_series(recording) if ghk is None else ghk
+    window = find_window(recording, equilibration_time, in_all)
     measured = recording["membrane_potential"][window.records]
     time_constant = charging_time(recording, window.records)
     # The potential is correlated over the charging time, however short a series makes it look.
@@ -94,7 +97,7 @@ def compare_potential(recording: Recording, equilibration_time: float | None = N
         return block_average(finite, least_correlation) if len(finite) else None
 
     current = pump_current(recording, window.records)
-    ghk = ghk_series(recording)[window.records]
+    ghk = in_all[window.records]
     ghk_with_pump = ghk if current == 0.0 else ghk_series(recording, current)[window.records]
     variance = variance_estimate(measured)
     standard_deviation = float(np.sqrt(variance.mean))
@@ -122,7 +125,8 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
     Estimates are {mean, standard_error}; what does not exist is None. Raises RecordingError for a run that is
     too short to average.
     """
-    comparison = compare_potential(recording, equilibration_time)
+    ghk = ghk_series(recording)
+    comparison = compare_potential(recording, equilibration_time, ghk)
     window = comparison.window
     # A branch has counts and steps from before its beginning.
     cycles = {name: _number(counts[-1] - counts[0]) for name, counts in pump_cycles(recording).items()}
@@ -159,7 +163,7 @@ def summarize(recording: Recording, equilibration_time: float | None = None) -> 
         "charge_separation_standard_deviation_mV": comparison.charge_standard_deviation,
         "capacitance_noise_mV": comparison.capacitance_noise,
         "free": comparison.is_free,
-        "phases": [_plain_phase(phase) for phase in find_phases(recording)],
+        "phases": [_plain_phase(phase) for phase in find_phases(recording, ghk)],
         "reversal_potential_mV": reversal_potentials(recording, window.records),
         "permeability_nm3_per_ns": dict(zip(recording.species_names, map(float, permeability), strict=True)),
         "ions": {

@@ -46,15 +46,15 @@ def has_protocol(recording: Recording) -> bool:
     return bool(_changes(recording.scenario.protocol))
 
 
-def find_phases(recording: Recording) -> list[Phase]:
+def find_phases(recording: Recording, ghk: np.ndarray | None = None) -> list[Phase]:
     """Return the phases of a run in order of time, but for those with fewer than four records.
 
-    A run without a protocol has one.
+    A run without a protocol has one. `ghk` is `ghk_series(recording)`, where it is known already.
     """
     protocol, time = recording.scenario.protocol, recording.time
     first, last = float(time[0]), float(time[-1])
     edges = sorted({first, *(moment for moment in _changes(protocol) if first < moment < last), last})
-    ghk = ghk_series(recording)
+    ghk = ghk_series(recording) if ghk is None else ghk
     displaced = sum(
         (
             recording[f"displaced_charge.{channel.name}.{ion}"]

@@ -29,7 +29,9 @@ class Window(NamedTuple):
     """Whether the potential came to rest within the first half of the run; if not, the second is used."""
 
 
-def find_window(recording: Recording, equilibration_time: float | None = None) -> Window:
+def find_window(
+    recording: Recording, equilibration_time: float | None = None, ghk: np.ndarray | None = None
+) -> Window:
     """Return the records after the membrane has charged.
 
     `equilibration_time` in ns says how much to leave out. Without it, the difference between membrane
@@ -37,6 +39,7 @@ def find_window(recording: Recording, equilibration_time: float | None = None) -
     drifting (the membrane potential alone, where no channel is open). First the truncation that minimises the
     marginal standard error (White 1997, Simulation 69:323), then three relaxation times more: a potential
     relaxes after a disturbance as its own fluctuations do, so that their correlation time tells how long.
+    `ghk` is `ghk_series(recording)`, where it is known already.
 
     Raises RecordingError if fewer than two records remain.
     """
@@ -54,7 +57,7 @@ def find_window(recording: Recording, equilibration_time: float | None = None) -
                 f"{time[-1]:g} ns"
             )
         return Window(slice(first, len(time)), float(time[first]), float(time[-1]), True)
-    series = membrane_minus_ghk(recording)
+    series = recording["membrane_potential"] - (ghk_series(recording) if ghk is None else ghk)
     if not np.isfinite(series).all():
         series = recording["membrane_potential"]
     half = len(series) // 2
@@ -120,11 +123,6 @@ def ghk_series(recording: Recording, current: float | np.ndarray = 0.0) -> np.nd
             current[is_open],
         )
     return potential
-
-
-def membrane_minus_ghk(recording: Recording, current: float = 0.0) -> np.ndarray:
-    """Return the membrane potential minus the GHK potential of the same record in mV, (records,)."""
-    return recording["membrane_potential"] - ghk_series(recording, current)
 
 
 def bulk_concentrations(recording: Recording) -> tuple[np.ndarray, np.ndarray]:

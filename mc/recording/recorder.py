@@ -96,7 +96,6 @@ class Recorder:
                     self._disk, "w", libver=("v110", "v110"), fs_strategy="page", fs_page_size=PAGE
                 )
                 self._create()
-                self._find_datasets()
                 self._file.flush()
                 self._disk.commit()
                 self._disk.raise_error()
@@ -352,6 +351,8 @@ class Recorder:
         constants = constant_values(description)
         # Opened once: HDF5 would look for every group on the way to each dataset.
         groups: dict[str, h5py.Group] = {}
+        self._datasets: dict[str, h5py.h5d.DatasetID] = {}
+        self._n_rows = dict.fromkeys(self._buffers, 0)
         for dataset in LAYOUT:
             parent, _, name = dataset.path.rpartition("/")
             if parent not in groups:
@@ -367,6 +368,7 @@ class Recorder:
                     dtype=dataset.dtype,
                     chunks=_chunk_shape(dataset, shape),
                 )
+                self._datasets[dataset.path] = created.id
             elif dataset.dtype == TEXT:
                 created = group.create_dataset(name, data=_of_fixed_length(constants[dataset.path]))
             else:

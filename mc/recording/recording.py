@@ -504,8 +504,9 @@ class Recording:
                 f"{self.path} has the format version {found}; this ionmc reads version {FORMAT_VERSION}: "
                 "use the ionmc that wrote it, or run the scenario again"
             )
-        missing = [dataset.path for dataset in LAYOUT if dataset.path not in self._file]
-        if missing:
+        # Looked up once: it takes longer than to read most of them.
+        self._datasets = {dataset.path: self._file.get(dataset.path) for dataset in LAYOUT}
+        if missing := [path for path, dataset in self._datasets.items() if dataset is None]:
             raise RecordingError(f"{self.path} is damaged: it lacks {', '.join(missing)}")
 
     @contextmanager
@@ -524,7 +525,7 @@ class Recording:
         """Raise if a dataset is not of its type, if two do not agree in an axis, or if columns have other names."""
         size, sizes = self.path.stat().st_size, dict[str, int]()
         for dataset in LAYOUT:
-            found = self._file[dataset.path]
+            found = self._datasets[dataset.path]
             has_type = found.dtype.kind == "S" if dataset.dtype == TEXT else found.dtype == dataset.dtype
             if found.ndim != len(dataset.axes) or not has_type:
                 raise ValueError(f"{dataset.path} has the shape {found.shape} of {found.dtype}")
@@ -567,7 +568,7 @@ class Recording:
     def _dataset(self, path: str) -> h5py.Dataset:
         if not self._file:
             raise RecordingError(f"{self.path} was closed before {path} was read")
-        return self._file[path]
+        return self._datasets[path]
 
     def _read(self, path: str) -> np.ndarray:
         with self._calling_it_damaged(f"{path} cannot be read: "):

@@ -53,6 +53,8 @@ def rest_with_pumps(scenario: Scenario, ghk: float | None) -> tuple[float | None
     Where transporters carry charge, their current follows the potential: outward the more, the more positive it is,
     so that there is one such potential.
     """
+    if not scenario.carriers:
+        return ghk, 0.0
 
     def rest_and_current(potential: float) -> tuple[float | None, float]:
         current = sum(pump_currents(scenario, potential).values())

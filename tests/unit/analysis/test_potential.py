@@ -10,7 +10,6 @@ from mc.analysis.potential import (
     find_window,
     ghk_series,
     marginal_standard_error_truncation,
-    membrane_minus_ghk,
     reversal_potentials,
 )
 from mc.analysis.statistics import block_average
@@ -96,7 +95,6 @@ def test_ghk_follows_the_open_channels_and_the_pumps(tmp_path):
         expected = ghk_potential(permeability, INSIDE, OUTSIDE, VALENCE, TEMPERATURE, current)
         np.testing.assert_allclose(ghk_series(recording, current), np.full(5, expected))
     assert ghk_series(recording, 0.05)[0] < ghk_series(recording)[0] - 1
-    np.testing.assert_allclose(membrane_minus_ghk(recording), -ghk_series(recording))
 
 
 def test_without_an_open_channel_there_is_no_ghk_potential(tmp_path):
