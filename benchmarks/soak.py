@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--scenario resting_potential] [--minutes 30] [--threads 2] [--json FILE]
 
-The scenario is repeated with a duration that lasts so many minutes, its recording intervals as they are. The first
+The scenario goes on for so many minutes, far beyond its duration, its recording intervals as they are. The first
 tenth of the time, in which kernels are loaded and buffers find their size, does not count. The exit status is 1 if
 memory grows by more than 10 MB, if a charge is lost, or if the file's size is off a straight line by more than 5 %.
 """
@@ -13,22 +13,28 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 import mc
+from mc.scenario.advice import resolve_time_step
 from mc.simulation import Progress
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-PACE_STEPS = 2000
-"""Steps of the run that finds out how many make a minute."""
+MOST_STEPS = 1_000_000_000
+"""More than anybody waits for."""
 
 MOST_GROWTH = 10e6
 """Bytes."""
 
 LARGEST_DEVIATION = 0.05
 """Of the file's size from a straight line, as a share of the last."""
+
+
+class Over(Exception):
+    """The time is up."""
 
 
 def resident_memory() -> int:
@@ -61,20 +67,17 @@ def main() -> None:
             if not samples or progress.wall_seconds - samples[-1][0] >= arguments.minutes * 60 / 200:
                 size = file.stat().st_size
                 samples.append((progress.wall_seconds, progress.step, resident_memory(), size))
+            if progress.wall_seconds > arguments.minutes * 60:
+                raise Over
 
-        def run(duration: float, overwrite: bool = False) -> mc.Recording:
-            changed = mc.read_scenario(path, {**intervals, "simulation.duration": f"{duration} ns"})
-            return mc.simulate(
-                changed, folder, seed=1, threads=arguments.threads, overwrite=overwrite, on_progress=watch
-            )
-
-        with run(max(PACE_STEPS, scenario.recording.positions_interval)) as recording:
-            pace = recording.time[-1] / recording.wall_seconds
-        samples.clear()
+        duration = f"{MOST_STEPS * resolve_time_step(scenario)} ns"
+        changed = mc.read_scenario(path, {**intervals, "simulation.duration": duration})
         started = time.monotonic()
-        with run(pace * arguments.minutes * 60, overwrite=True) as recording:
+        with suppress(Over):
+            mc.simulate(changed, folder, seed=1, threads=arguments.threads, on_progress=watch)
+        with mc.Recording(folder) as recording:
             charge = float(np.abs(recording["ledger_charge"]).max())
-            n_steps = recording.n_steps
+            n_steps = int(recording.step[-1])
     wall, step, memory, size = np.array(samples, dtype=float).T
     counted = wall > wall[-1] / 10
     growth = np.polyfit(wall[counted], memory[counted], 1)[0] * (wall[-1] - wall[counted][0])

@@ -49,6 +49,10 @@ LONGEST_REASON = 1000
 
 CHUNK_BYTES = 65536
 
+CACHED_BYTES = 2 * CHUNK_BYTES
+"""Of the chunks of a dataset: only the last one is added to. HDF5 would keep a megabyte of each, to no use."""
+
+
 _TEXT_TYPE = h5py.h5t.py_create(h5py.string_dtype(), logical=True)
 _SCALAR = h5py.h5s.create(h5py.h5s.SCALAR)
 MAX_BUFFERED_BYTES = 32 * 2**20
@@ -93,9 +97,15 @@ class Recorder:
                 # From this version on HDF5 keeps checksums of its own tables; and in pages, of which a kill never
                 # leaves half a one. See `HeldFile`.
                 self._file = h5py.File(
-                    self._disk, "w", libver=("v110", "v110"), fs_strategy="page", fs_page_size=PAGE
+                    self._disk,
+                    "w",
+                    libver=("v110", "v110"),
+                    fs_strategy="page",
+                    fs_page_size=PAGE,
+                    rdcc_nbytes=CACHED_BYTES,
                 )
                 self._create()
+                self._find_headers()
                 self._file.flush()
                 self._disk.commit()
                 self._disk.raise_error()
@@ -124,7 +134,7 @@ class Recorder:
             with _explaining_os_errors(recorder.path):
                 recorder._disk = HeldFile(recorder.path, "r+b")
                 recorder._lock()
-            recorder._file = h5py.File(recorder._disk, "r+")
+            recorder._file = h5py.File(recorder._disk, "r+", rdcc_nbytes=CACHED_BYTES)
             for name, n_rows in rows.items():
                 if recorder._file[name].shape[0] < n_rows:
                     raise RecordingError(
@@ -132,6 +142,7 @@ class Recorder:
                     )
                 recorder._file[name].resize(n_rows, axis=0)
             recorder._find_datasets()
+            recorder._find_headers()
             attributes = recorder._file[END].attrs
             attributes.modify("stop_reason", _stop_reason(RUNNING))
             attributes.modify("checksums", np.full(len(GROWING), UNKNOWN_CHECKSUM))
@@ -353,6 +364,7 @@ class Recorder:
         groups: dict[str, h5py.Group] = {}
         self._datasets: dict[str, h5py.h5d.DatasetID] = {}
         self._n_rows = dict.fromkeys(self._buffers, 0)
+        self._checksums = dict.fromkeys(self._buffers, 0)
         for dataset in LAYOUT:
             parent, _, name = dataset.path.rpartition("/")
             if parent not in groups:
@@ -405,6 +417,9 @@ class Recorder:
         self._datasets = {path: self._file[path].id for path in self._buffers}
         self._n_rows = {path: int(dataset.shape[0]) for path, dataset in self._datasets.items()}
         self._checksums = {path: _checksum_in_pieces(self._file[path]) for path in self._datasets}
+
+    def _find_headers(self) -> None:
+        """Tell the file where it is said how many rows there are."""
         self._disk.header_pages = {
             h5py.h5o.get_info(dataset).addr // PAGE for dataset in self._datasets.values()
         }
