@@ -23,8 +23,8 @@ from mc.scenario.advice import resolve_time_step
 from mc.simulation import Progress
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-MOST_STEPS = 1_000_000_000
-"""More than anybody waits for."""
+MOST_STEPS = 20_000_000
+"""More than are made in an hour, and few enough for a disk."""
 
 MOST_GROWTH = 10e6
 """Bytes."""
