@@ -24,7 +24,10 @@ EXIT_STATUS_OF_A_DEAD_RUN = 1
 RECENT_SHARE = 0.25
 """Of what was recorded, its last part, over which rates are counted."""
 
-_PLOT_LINES, _WIDEST, _PLAIN_WIDTH = 12, 110, 100
+FEWEST_SHOWN = 0.1
+"""Of a run's duration: before so much is done, the curve has an axis of its own, as long as what there is."""
+
+_FEWEST_PLOT_LINES, _PLOT_LINES, _WIDEST, _PLAIN_WIDTH = 4, 12, 110, 100
 
 _TRIES = 5
 """A file may be caught while a block is being appended."""
@@ -75,7 +78,7 @@ def _show(console: Console, views: Iterator[View]) -> View:
         return view
     with Live(console=console, auto_refresh=False) as live:
         for view in views:
-            live.update(draw(view, min(console.width, _WIDEST)), refresh=True)
+            live.update(draw(view, min(console.width, _WIDEST), console.height), refresh=True)
     return view
 
 
@@ -137,9 +140,17 @@ def describe(view: View) -> str:
     )
 
 
-def draw(view: View, width: int) -> RenderableType:
-    """Return the run as a picture of `width` letters: progress, the curve of the potential, counts and rates."""
+def draw(view: View, width: int, height: int = 50) -> RenderableType:
+    """Return the run as a picture of `width` letters: progress, the curve of the potential, counts and rates.
+
+    On a screen of few lines, `height`, the tables stand without frames and the curve is low.
+    """
     recording = view.recording
+    n_rows = len(recording.species) + len(recording.channels) + len(recording.pumps)
+    # Besides rows: title, state, bar, the curve's two labels, two headings, and four lines of each frame.
+    n_lines = height - n_rows - 8
+    is_framed = n_lines - 8 >= _FEWEST_PLOT_LINES
+    n_plot_lines = min(max(n_lines - 8 * is_framed, _FEWEST_PLOT_LINES), _PLOT_LINES)
     parts: list[RenderableType] = [
         Text(recording.title or str(recording.path), style="bold"),
         Text(describe(view)),
@@ -147,14 +158,14 @@ def draw(view: View, width: int) -> RenderableType:
     done = int(recording.step[-1]) if len(recording.step) else 0
     parts.append(ProgressBar(total=recording.n_steps, completed=done, width=width))
     if len(recording.time) > 1:
-        parts += [_curve(recording, width), _ions(recording, width)]
+        parts += [_curve(recording, width, n_plot_lines), _ions(recording, width, is_framed)]
         if recording.channels or recording.pumps:
-            parts.append(_proteins(recording, width))
+            parts.append(_proteins(recording, width, is_framed))
     return Group(*parts)
 
 
-def _curve(recording: Any, width: int) -> Text:
-    """Return the potential so far on the axis of the whole run."""
+def _curve(recording: Any, width: int, n_lines: int) -> Text:
+    """Return the potential so far on the axis of the whole run, or of what there is while that is little."""
     import numpy as np
 
     from mc.cli.braille import braille_curve, with_axis
@@ -165,17 +176,18 @@ def _curve(recording: Any, width: int) -> Text:
     margin = max(0.05 * (high - low), 1.0)
     span = (low - margin, high + margin)
     duration = recording.n_steps * recording.time_step
-    lines = braille_curve(time_, potential, (0.0, duration), span, (max(width - 12, 10), _PLOT_LINES))
+    end = duration if time_[-1] >= FEWEST_SHOWN * duration else float(time_[-1])
+    lines = braille_curve(time_, potential, (0.0, end), span, (max(width - 12, 10), n_lines))
     text = Text("membrane potential (mV)\n", style="dim")
     text.append("\n".join(with_axis(lines, span)), style="not dim")
-    text.append(f"\n{'0':>10}{show_time(duration):>{max(width - 12, 10)}}", style="dim")
+    text.append(f"\n{'0':>10}{show_time(end):>{max(width - 12, 10)}}", style="dim")
     return text
 
 
-def _ions(recording: Any, width: int) -> Table:
+def _ions(recording: Any, width: int, is_framed: bool) -> Table:
     from mc.analysis.flux import crossings_by_species
 
-    table = _table(width, "ion", "inside", "outside", "out", "in", "out per µs", "in per µs")
+    table = _table(width, is_framed, "ion", "inside", "outside", "out", "in", "out per µs", "in per µs")
     first, span = _recent(recording)
     for name, crossings in crossings_by_species(recording).items():
         table.add_row(
@@ -188,11 +200,11 @@ def _ions(recording: Any, width: int) -> Table:
     return table
 
 
-def _proteins(recording: Any, width: int) -> Table:
+def _proteins(recording: Any, width: int, is_framed: bool) -> Table:
     from mc.analysis.channels import open_channels
     from mc.analysis.flux import pump_cycles
 
-    table = _table(width, "protein", "number", "open now", "net cycles", "cycles per µs")
+    table = _table(width, is_framed, "protein", "number", "open now", "net cycles", "cycles per µs")
     first, span = _recent(recording)
     for channel in recording.channels:
         n_open = open_channels(recording)[channel.name][-1]
@@ -204,8 +216,8 @@ def _proteins(recording: Any, width: int) -> Table:
     return table
 
 
-def _table(width: int, *headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False)
+def _table(width: int, is_framed: bool, *headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD if is_framed else None, width=width, pad_edge=False)
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="right" if i else "left", no_wrap=True)
     return table

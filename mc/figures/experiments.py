@@ -35,6 +35,9 @@ FEWEST_DWELLS = 100
 FEWEST_SWEEPS = 20
 """Repetitions of a step that a figure of the variance needs."""
 
+MOST_MISFIT = 4.0
+"""Standard deviations by which the chi-square of a fit may exceed what is expected of it."""
+
 NOISE_IN_SPIKE = 10.0
 """Standard deviations of thermal noise, sqrt(kT/C), that a spike is higher than: noise alone swings by seven."""
 
@@ -183,11 +186,14 @@ def figure_of_current_voltage(recording: Recording) -> Figure | None:
 
 
 def _reversal(curve: currents.CurrentVoltage) -> currents.ReversalPotential | None:
-    """Return where a current changes its direction; None if it does not, or no one can tell."""
+    """Return where a current changes its direction; None if it does not, or the parabola does not fit the curve."""
     try:
-        return currents.fit_reversal(curve)
+        reversal = currents.fit_reversal(curve)
     except ValueError:
         return None
+    freedom = reversal.degrees_of_freedom
+    fits = reversal.chi_square <= freedom + MOST_MISFIT * np.sqrt(2.0 * freedom)
+    return reversal if fits else None
 
 
 def figure_of_mean_variance(recording: Recording) -> Figure | None:

@@ -1,17 +1,20 @@
 """`ionmc watch` follows a run to its end without disturbing it, and says when nobody goes on with it."""
 
+import io
 import subprocess
 import sys
 import time
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from small_run import start, write_scenario
 from synthetic_run import describe_synthetic_run, write_synthetic_run
 
 from mc.cli import cli
+from mc.cli.watch import View, _curve, draw
 from mc.recording.recorder import Recorder
-from mc.recording.recording import is_being_written
+from mc.recording.recording import Recording, is_being_written
 
 
 def watch(*arguments):
@@ -87,3 +90,24 @@ def test_a_run_that_has_hardly_begun_is_shown(tmp_path, n_records):
         assert ("nothing recorded yet" in result.stdout) == (n_records == 0)
     finally:
         recorder.finish("completed", 0.0)
+
+
+@pytest.mark.parametrize("height", [24, 30, 60])
+def test_the_picture_fits_the_screen(tmp_path, height):
+    write_synthetic_run(tmp_path / "run.h5")
+    recording = Recording(tmp_path)
+    console = Console(width=80, height=height, file=io.StringIO())
+    console.print(draw(View(recording, False, 0.0), 80, height))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) <= height
+    assert any("Na/K-ATPase" in line for line in lines)
+
+
+def test_the_curve_of_a_run_that_has_just_begun_fills_the_picture(tmp_path):
+    write_synthetic_run(tmp_path / "run.h5")
+    recording = Recording(tmp_path)
+    assert "5.99 us" in _curve(recording, 80, 6).plain
+    recording.attributes["n_steps"] *= 1000
+    assert "5.99 us" in _curve(recording, 80, 6).plain
+    recording.attributes["n_steps"] //= 500
+    assert "12 us" in _curve(recording, 80, 6).plain

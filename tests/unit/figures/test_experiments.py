@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from synthetic_run import SCENARIO, describe_synthetic_run
 
+from mc.analysis.currents import CurrentVoltage
 from mc.analysis.spikes import find_spikes
 from mc.figures import experiments
 from mc.figures.report import make_figures
@@ -163,6 +164,16 @@ def test_a_clamp_of_three_potentials_has_a_curve(tmp_path):
     assert legend(ax) == ["GHK of the open channels", "K⁺"]
     assert experiments.figure_of_mean_variance(recording) is None
     assert experiments.figure_of_spikes(recording) is None
+
+
+def test_a_reversal_is_told_only_where_the_parabola_fits():
+    potential = np.linspace(-60.0, 60.0, 13)
+    errors, n_effective = np.full(13, 0.1), np.full(13, 100.0)
+    line = CurrentVoltage(potential, 0.1 * (potential + 12.0), errors, n_effective)
+    assert experiments._reversal(line).potential == pytest.approx(-12.0, abs=1e-6)
+    bent = line._replace(current=np.sinh(potential / 5.0) - 1.0)
+    assert experiments._reversal(bent) is None
+    assert experiments._reversal(line._replace(current=np.ones(13))) is None
 
 
 def test_a_ramp_has_a_curve_of_its_parts(tmp_path):
