@@ -10,16 +10,24 @@ from mc.validation.report import as_json, show_check, write_report
 from mc.validation.suite import BROKEN, FAILS, FALSE_ALARM, HOLDS, Bound, Outcome, bound_of, plan, run_task
 
 OWN_LAW = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 import numpy as np
 from mc.validation.law import Check, Law, Line, Picture, Points
+
+@dataclass
+class Seen:
+    seed: int
 
 def measure(trial):
     if trial.seed == 13:
         raise ValueError("nothing to see")
-    return trial.seed
+    return Seen(trial.seed)
 
-def compare(seed):
-    return [Check("seed", float(seed), 1.0, 1.0)]
+def compare(seen):
+    return [Check("seed", float(seen.seed), 1.0, 1.0)]
 
 def draw(seed):
     x = np.array([0.0, 1.0])
@@ -27,7 +35,7 @@ def draw(seed):
 
 LAW = Law(
     name="own", claim="Seeds are one.", formula="s = 1 <script>", references=(), engines=("brownian",),
-    measure=measure, compare=compare, twins={"a hundred": lambda s: [Check("s", s, 1.0, 100.0)]}, draw=draw,
+    measure=measure, compare=compare, twins={"a hundred": lambda s: [Check("s", s.seed, 1.0, 100.0)]}, draw=draw,
 )
 """
 
