@@ -382,7 +382,7 @@ class Recorder:
                 )
                 self._datasets[dataset.path] = created.id
             elif dataset.dtype == TEXT:
-                created = group.create_dataset(name, data=_of_fixed_length(constants[dataset.path]))
+                created = group.create_dataset(name, data=of_fixed_length(constants[dataset.path]))
             else:
                 created = group.create_dataset(
                     name, data=np.asarray(constants[dataset.path], dtype=dataset.dtype)
@@ -392,12 +392,12 @@ class Recorder:
             _write_text(created, "meaning", dataset.meaning)
         columns = series_columns(description)
         series = self._file["/series/values"]
-        series.attrs["columns"] = _of_fixed_length(json.dumps([column.name for column in columns]))
-        series.attrs["units"] = _of_fixed_length(json.dumps([column.unit for column in columns]))
+        series.attrs["columns"] = of_fixed_length(json.dumps([column.name for column in columns]))
+        series.attrs["units"] = of_fixed_length(json.dumps([column.unit for column in columns]))
         self._describe_trajectory()
         self._file["metadata"].attrs.update(
             {
-                name: _of_fixed_length(value) if isinstance(value, str) else value
+                name: of_fixed_length(value) if isinstance(value, str) else value
                 for name, value in self._metadata().items()
             }
         )
@@ -549,7 +549,7 @@ def _chunk_shape(dataset: Dataset, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (max(1, CHUNK_BYTES // row_bytes), *(max(1, size) for size in shape))
 
 
-def _of_fixed_length(text: str | Iterable[str]) -> np.ndarray:
+def of_fixed_length(text: str | Iterable[str]) -> np.ndarray:
     """Return texts as HDF5 is to store them: within what has a checksum.
 
     Those of any length lie in a heap of their own that has none, in which the library may search for ever once it is

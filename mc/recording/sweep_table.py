@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.errors import RecordingError
+from mc.recording.recorder import of_fixed_length
 
 FORMAT = "ionmc sweep"
 FORMAT_VERSION = 1
@@ -163,12 +164,13 @@ def _write_csv(path: Path, table: SweepTable) -> None:
 
 
 def _write_h5(path: Path, table: SweepTable) -> None:
-    with h5py.File(path, "w") as file:
+    # From this version on HDF5 keeps checksums of its own tables.
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
         file.attrs.update(
             {
                 "format": FORMAT,
                 "format_version": FORMAT_VERSION,
-                "title": table.title,
+                "title": of_fixed_length(table.title),
                 # Roots of seeds have up to 63 bits.
                 "seed": np.int64(table.seed),
                 "replicas": np.int64(table.replicas),
@@ -177,10 +179,10 @@ def _write_h5(path: Path, table: SweepTable) -> None:
         )
         for name, column in table.columns.items():
             dataset = _write(file, f"rows/{name}", column)
-            dataset.attrs["meaning"] = COLUMNS[name]
+            dataset.attrs["meaning"] = of_fixed_length(COLUMNS[name])
         for i, one in enumerate(table.parameters):
             group = file.create_group(f"parameters/{i}")
-            group.attrs["key"], group.attrs["unit"] = one.key, one.unit
+            group.attrs["key"], group.attrs["unit"] = of_fixed_length(one.key), of_fixed_length(one.unit)
             _write(group, "text", np.array(one.texts, dtype=object))
             _write(group, "number", one.numbers)
         for name in Failure._fields:
@@ -190,8 +192,9 @@ def _write_h5(path: Path, table: SweepTable) -> None:
 
 
 def _write(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
-    kind = h5py.string_dtype() if values.dtype == object else values.dtype
-    return group.create_dataset(name, data=values, dtype=kind)
+    rows = of_fixed_length(values.tolist()) if values.dtype == object else values
+    # Only what is cut into chunks has checksums, and nothing cannot be cut.
+    return group.create_dataset(name, data=rows, fletcher32=bool(rows.size))
 
 
 def read_sweep_table(path: str | os.PathLike[str]) -> SweepTable:
@@ -209,7 +212,7 @@ def read_sweep_table(path: str | os.PathLike[str]) -> SweepTable:
             groups = file.get("parameters", {})
             failures = [_read(file[f"failures/{name}"]).tolist() for name in Failure._fields]
             return SweepTable(
-                title=str(file.attrs["title"]),
+                title=_text(file.attrs["title"]),
                 seed=int(file.attrs["seed"]),
                 replicas=int(file.attrs["replicas"]),
                 paired=bool(file.attrs["paired"]),
@@ -217,13 +220,21 @@ def read_sweep_table(path: str | os.PathLike[str]) -> SweepTable:
                 columns={name: _read(file[f"rows/{name}"]) for name in COLUMNS},
                 failures=tuple(Failure(*one) for one in zip(*failures, strict=True)),
             )
-    except (OSError, KeyError) as error:
-        raise RecordingError(f"{path} cannot be read as the table of a sweep: {error}") from error
+    except RecordingError:
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        raise RecordingError(
+            f"{path} cannot be read as the table of a sweep: {error}; the same ionmc sweep makes it anew"
+        ) from error
 
 
 def _read_parameter(group: h5py.Group) -> Parameter:
     texts = tuple(_read(group["text"]).tolist())
-    return Parameter(str(group.attrs["key"]), str(group.attrs["unit"]), texts, _read(group["number"]))
+    return Parameter(_text(group.attrs["key"]), _text(group.attrs["unit"]), texts, _read(group["number"]))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _read(dataset: h5py.Dataset) -> NDArray[Any]:
