@@ -32,6 +32,12 @@ class SweepError(McError):
     """A sweep that cannot go on: the folder of another one, no scheduler, workers that do not see the files."""
 
 
+class LostSchedulerError(SweepError):
+    """The scheduler of a sweep is gone in its middle."""
+
+    exit_status = 1
+
+
 class LedgerError(McError):
     """Ions or charge were lost or made: names the first offending time. The run stops."""
 

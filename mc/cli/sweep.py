@@ -107,7 +107,7 @@ def command(
     sweep.h5 and sweep.csv and printed to stdout; progress, warnings and failures go to stderr.
 
     The same command again makes only the runs that are missing, also after an interruption or a kill. The exit status
-    is 1 if runs failed, 2 for bad input, 130 after an interruption.
+    is 1 if runs failed or the scheduler was lost, 2 for bad input, 130 after an interruption.
     """
     from mc.scenario.reading import read_scenario
     from mc.scenario.sweeps import read_variation
@@ -188,24 +188,27 @@ def _interruption_told(folder: Path) -> Iterator[None]:
 def _show_progress(console: Console) -> Iterator[Callable[[Any], None]]:
     """Give a function that shows how far a sweep has come: a live table on a terminal, else a line now and then."""
     if not console.is_terminal:
-        last = -_PLAIN_INTERVAL
+        last, waited_for = -_PLAIN_INTERVAL, ""
 
         def print_line(progress: Any) -> None:
-            nonlocal last
+            nonlocal last, waited_for
             is_over = progress.n_ended == progress.n_runs
-            if time.monotonic() - last >= _PLAIN_INTERVAL or is_over:
-                last = time.monotonic()
+            # What is waited for may last for minutes, in which nothing else is told.
+            is_news = progress.waiting_for not in ("", waited_for)
+            if time.monotonic() - last >= _PLAIN_INTERVAL or is_over or is_news:
+                last, waited_for = time.monotonic(), progress.waiting_for
                 console.print(describe(progress), soft_wrap=True, markup=False)
 
         yield print_line
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        shown = -_LIVE_INTERVAL
+        shown, waited_for = -_LIVE_INTERVAL, ""
 
         def show(progress: Any) -> None:
-            nonlocal shown
-            if time.monotonic() - shown >= _LIVE_INTERVAL or progress.n_ended == progress.n_runs:
-                shown = time.monotonic()
+            nonlocal shown, waited_for
+            is_over, is_news = progress.n_ended == progress.n_runs, progress.waiting_for != waited_for
+            if time.monotonic() - shown >= _LIVE_INTERVAL or is_over or is_news:
+                shown, waited_for = time.monotonic(), progress.waiting_for
                 live.update(draw_progress(progress, console.height - 8), refresh=True)
 
         yield show

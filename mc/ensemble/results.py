@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mc.ensemble.plan import DONE_NAME, Replica, SweepPlan, folder_of
+from mc.errors import SweepError
 from mc.recording.sweep_table import Failure, Parameter, SweepTable, make_columns
 from mc.units import express, split_quantity
 
@@ -119,12 +120,21 @@ def chance_of(score: float, n_runs: int) -> float:
 
 
 def read_summaries(folder: Path, plan: SweepPlan) -> dict[Replica, dict[str, Any]]:
-    """Return the summaries of all finished runs."""
-    return {
-        run: json.loads((folder / folder_of(run) / "summary.json").read_text(encoding="utf-8"))
-        for run in sorted(plan.runs)
-        if (folder / folder_of(run) / DONE_NAME).exists()
-    }
+    """Return the summaries of all finished runs. Raises SweepError for one that cannot be read."""
+    summaries = {}
+    for run in sorted(plan.runs):
+        run_folder = folder / folder_of(run)
+        if not (run_folder / DONE_NAME).exists():
+            continue
+        path = run_folder / "summary.json"
+        try:
+            summaries[run] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SweepError(
+                f"{path} of a finished run cannot be read: {error}; remove {run_folder / DONE_NAME} and the same "
+                "command makes it anew"
+            ) from error
+    return summaries
 
 
 def make_table(

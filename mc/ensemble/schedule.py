@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mc.ensemble.plan import Replica, SweepPlan
 from mc.ensemble.task import compile_kernels, kinds_of_points, look_for_token, make_token, run_replica
-from mc.errors import McError, SweepError
+from mc.errors import LostSchedulerError, McError, SweepError
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -146,26 +146,27 @@ def prepare(client: Client, batch: Batch, on_wait: Callable[[str], None]) -> Non
 
     `on_wait` is told what is waited for. Raises SweepError.
     """
-    if not client.nthreads():
-        on_wait("waiting for the first worker")
-        client.wait_for_workers(1)
-    check_folder(client, Path(batch.folder))
-    on_wait("loading or compiling the kernels")
-    first_on_host = {socket_host(address): address for address in sorted(client.nthreads())}
-    points = kinds_of_points(batch.plan)
-    compiled = [
-        client.submit(
-            compile_kernels,
-            *(batch.folder, batch.plan.fingerprint, points, batch.threads),
-            workers=[address],
-            allow_other_workers=True,
-            pure=False,
-        )
-        for address in first_on_host.values()
-    ]
-    for future in compiled:
-        # What cannot work says so again when its own run fails.
-        future.exception()
+    with _noticing_a_lost_scheduler():
+        if not client.nthreads():
+            on_wait("waiting for the first worker")
+            client.wait_for_workers(1)
+        check_folder(client, Path(batch.folder))
+        on_wait("loading or compiling the kernels")
+        first_on_host = {socket_host(address): address for address in sorted(client.nthreads())}
+        points = kinds_of_points(batch.plan)
+        compiled = [
+            client.submit(
+                compile_kernels,
+                *(batch.folder, batch.plan.fingerprint, points, batch.threads),
+                workers=[address],
+                allow_other_workers=True,
+                pure=False,
+            )
+            for address in first_on_host.values()
+        ]
+        for future in compiled:
+            # What cannot work says so again when its own run fails.
+            future.exception()
 
 
 def socket_host(address: str) -> str:
@@ -197,9 +198,9 @@ def check_folder(client: Client, folder: Path) -> None:
 def run_on(client: Client, batch: Batch, on_look: Callable[[frozenset[Replica]], None]) -> Iterator[Outcome]:
     """Make the runs on a cluster and tell of each as it ends; `on_look` is told now and then which are running.
 
-    Raises SweepError if the scheduler is lost.
+    Raises LostSchedulerError if the scheduler is gone.
     """
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
     # No future of an earlier sweep on the same scheduler has the same name.
@@ -209,7 +210,8 @@ def run_on(client: Client, batch: Batch, on_look: Callable[[frozenset[Replica]],
     def submit(run: Replica, n_lost: int = 0) -> None:
         key = f"{prefix}-{run.point}-{run.replica}-{n_lost}"
         arguments = batch.folder, batch.plan.fingerprint, tuple(run), batch.threads
-        future = client.submit(run_replica, *arguments, key=key, pure=False)
+        with _noticing_a_lost_scheduler():
+            future = client.submit(run_replica, *arguments, key=key, pure=False)
         futures[key] = run, future
         future.add_done_callback(ended.put)
 
@@ -220,13 +222,13 @@ def run_on(client: Client, batch: Batch, on_look: Callable[[frozenset[Replica]],
         try:
             future = ended.get(timeout=LOOK_INTERVAL)
         except queue.Empty:
-            on_look(frozenset(futures[key][0] for key in _running_keys(client) if key in futures))
+            with _noticing_a_lost_scheduler():
+                running = _running_keys(client)
+            on_look(frozenset(futures[key][0] for key in running if key in futures))
             continue
         run, _ = futures.pop(str(future.key))
-        try:
+        with _noticing_a_lost_scheduler():
             error = future.exception()
-        except CancelledError:
-            raise _lost_scheduler() from None
         if isinstance(error, KilledWorker) and lost.get(run, 0) < LOST_WORKERS:
             lost[run] = lost.get(run, 0) + 1
             submit(run, lost[run])
@@ -246,7 +248,19 @@ def _running_keys(client: Client) -> list[str]:
     ]
 
 
-def _lost_scheduler() -> SweepError:
-    return SweepError(
-        "the Dask scheduler is gone: what is finished is kept, and the same command goes on once there is one again"
+@contextmanager
+def _noticing_a_lost_scheduler() -> Iterator[None]:
+    """Raise LostSchedulerError for whatever it is that talking to a scheduler that is gone ends in."""
+    from distributed import CancelledError
+
+    try:
+        yield
+    except (OSError, TimeoutError, CancelledError) as error:
+        raise _lost_scheduler() from error
+
+
+def _lost_scheduler() -> LostSchedulerError:
+    return LostSchedulerError(
+        "the Dask scheduler is gone: what is finished is kept, and the same command with another scheduler goes on "
+        "from there"
     )

@@ -6,11 +6,12 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mc.compilation import is_compiled
 from mc.ensemble.plan import (
     DONE_NAME,
     PLAN_NAME,
@@ -24,7 +25,8 @@ from mc.ensemble.plan import (
 )
 from mc.ensemble.results import make_table
 from mc.ensemble.schedule import Batch, Outcome, local_cluster, prepare, remote_cluster, run_here, run_on
-from mc.errors import ScenarioError, SweepError
+from mc.ensemble.task import compile_kernels, kinds_of_points
+from mc.errors import McError, ScenarioError, SweepError
 from mc.recording.recording import Recording
 from mc.recording.sweep_table import Failure, SweepTable, write_sweep_table
 from mc.scenario.reading import read_scenario
@@ -233,18 +235,19 @@ def _held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         if any(entry.name != ".lock" for entry in folder.iterdir()) and not (folder / PLAN_NAME).exists():
             raise SweepError(f"{folder} holds something else than a sweep: give another --output folder")
-        with (folder / ".lock").open("w") as lock:
-            try:
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SweepError(
-                    f"{folder} is being filled by another ionmc sweep: wait for its end"
-                ) from None
-            yield
+        lock = (folder / ".lock").open("w")
     except OSError as error:
         raise SweepError(
             f"cannot write to {folder}: {error.strerror or error}; give another --output folder"
         ) from error
+    with lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SweepError(f"{folder} is being filled by another ionmc sweep: wait for its end") from None
+        except OSError as error:
+            raise SweepError(f"{folder} cannot be locked against other sweeps: {error}") from error
+        yield
 
 
 def _teller(
@@ -290,5 +293,11 @@ def _outcomes(
         with local_cluster(jobs) as chosen:
             yield start_on(chosen)
     else:
+        if not is_compiled():
+            wait_for("compiling the kernels, once for all")
+            points = kinds_of_points(batch.plan)
+            # What cannot work says so again when its own run fails.
+            with suppress(McError):
+                compile_kernels(batch.folder, batch.plan.fingerprint, points, batch.threads)
         progress.begin()
         yield run_here(batch, lambda run: look(frozenset([run])))

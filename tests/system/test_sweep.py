@@ -276,6 +276,7 @@ def dask(tmp_path):
         processes.append(process)
         return process
 
+    start_dask.started = processes
     yield start_dask
     for process in reversed(processes):
         process.terminate()
@@ -302,6 +303,41 @@ def test_a_scheduler_and_workers_started_by_hand_make_the_same_table(scenario_fi
     sweep(scenario_file, "--output", tmp_path / "there", "--scheduler-file", file)
     sweep(scenario_file, "--output", tmp_path / "here", "--jobs", 1)
     assert table_of(tmp_path / "there") == table_of(tmp_path / "here")
+
+
+def test_a_sweep_whose_scheduler_is_killed_says_so_and_goes_on_with_another(scenario_file, tmp_path, dask):
+    folder = tmp_path / "out"
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    address, _ = start_scheduler(dask, tmp_path / "first")
+    start_worker(dask, address, "a")
+    process = start(scenario_file, "--output", folder, "--scheduler", address, *LONG)
+    wait_for(lambda: len(runs_of(folder)) >= 2, "finished runs")
+    dask.started[0].kill()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, errors
+    assert errors.count("error: the Dask scheduler is gone: what is finished is kept") == 1
+    assert "Traceback" not in errors
+    before = runs_of(folder)
+    assert len(before) < 6
+    address, _ = start_scheduler(dask, tmp_path / "second")
+    start_worker(dask, address, "b")
+    _, errors = sweep(scenario_file, "--output", folder, "--scheduler", address, *LONG)
+    assert f"{len(before)} of them found finished" in errors
+    after = runs_of(folder)
+    assert len(after) == 6
+    assert {path: after[path] for path in before} == before
+
+
+def test_a_first_sweep_says_that_it_compiles(scenario_file, tmp_path):
+    """In its first seconds, and once only what it waits for; the folder of kernels is empty."""
+    environment = {**os.environ, "IONMC_CACHE_DIR": str(tmp_path / "kernels")}
+    process = start(scenario_file, "--output", tmp_path / "out", "--jobs", 1, env=environment)
+    try:
+        assert any("compiling the kernels" in process.stderr.readline() for _ in range(2))
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs a path that differs between processes")

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from distributed import CancelledError as DaskCancelledError
 from distributed import KilledWorker
+from distributed.comm import CommClosedError
 
 from mc.ensemble import schedule
 from mc.ensemble.plan import Replica, SweepPlan
 from mc.ensemble.schedule import LOST_WORKERS, Batch, Outcome, check_folder, explain, run_here, run_on
-from mc.errors import ScenarioError, SweepError
+from mc.errors import LostSchedulerError, ScenarioError, SweepError
 
 PLAN = SweepPlan("s.toml", "", (), ("a",), (("1",), ("2",)), replicas=1, seed=1)
 RUNS = (Replica(0, 0), Replica(1, 0))
@@ -79,8 +80,23 @@ def test_a_run_that_stood_beside_one_that_killed_its_worker_comes_to_its_end():
 
 
 def test_a_lost_scheduler_ends_the_sweep():
-    with pytest.raises(SweepError, match="scheduler is gone"):
+    with pytest.raises(LostSchedulerError, match="scheduler is gone"):
         outcomes({0: DaskCancelledError("0")})
+
+
+@pytest.mark.parametrize("error", [CommClosedError("in <TCP>"), TimeoutError("5 s"), ConnectionResetError()])
+def test_a_scheduler_that_does_not_take_a_run_is_lost(error):
+    def refuse():
+        raise error
+
+    with pytest.raises(LostSchedulerError, match="scheduler is gone"):
+        outcomes({1: refuse})
+
+
+def test_a_run_that_failed_over_a_file_has_not_lost_the_scheduler():
+    found, _ = outcomes({1: FileNotFoundError(2, "No such file", "run.h5")})
+    assert found[RUNS[0]] is None
+    assert "run.h5" in found[RUNS[1]]
 
 
 def test_a_bug_is_told_with_its_place(monkeypatch):
