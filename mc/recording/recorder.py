@@ -564,7 +564,8 @@ def of_fixed_length(text: str | Iterable[str]) -> np.ndarray:
 
 def _stop_reason(text: str) -> np.ndarray:
     """Return why a run ended as it is stored: in the same place whatever it is, cut if it is very long."""
-    return np.array(text.encode()[:LONGEST_REASON], dtype=h5py.string_dtype("utf-8", LONGEST_REASON))
+    whole_letters = text.encode()[:LONGEST_REASON].decode(errors="ignore")
+    return np.array(whole_letters.encode(), dtype=h5py.string_dtype("utf-8", LONGEST_REASON))
 
 
 def _write_text(dataset: h5py.Dataset, name: str, text: str) -> None:

@@ -16,7 +16,7 @@ from synthetic_run import describe_synthetic_run
 
 from mc.errors import RecordingError
 from mc.recording.layout import COMPLETED, LAYOUT, series_blocks, series_columns
-from mc.recording.recorder import Recorder, write_summary
+from mc.recording.recorder import LONGEST_REASON, Recorder, write_summary
 from mc.recording.recording import Recording
 
 
@@ -82,6 +82,14 @@ def test_a_run_that_breaks_off_says_why(tmp_path, error, reason):
     with h5py.File(tmp_path / "run.h5") as file:
         assert file["metadata/end"].attrs["stop_reason"].decode() == reason
         assert not file["metadata/end"].attrs["finished"]
+
+
+def test_a_long_reason_is_cut_between_letters(tmp_path):
+    with pytest.raises(ValueError), Recorder(tmp_path / "run.h5", describe_synthetic_run()):
+        raise ValueError("µ" * 2000)
+    with Recording(tmp_path) as recording:
+        assert set(recording.stop_reason.removeprefix("ValueError: ")) == {"µ"}
+        assert 450 < len(recording.stop_reason) <= LONGEST_REASON
 
 
 def test_an_interrupt_waits_until_the_block_is_written(tmp_path, monkeypatch):
