@@ -22,7 +22,7 @@ from mc.engines.lattice.diffusion import (
     make_row,
     pack_transitions,
 )
-from mc.engines.lattice.rows import Scratch, Voxels
+from mc.engines.lattice.rows import Lanes, Scratch, Voxels
 from mc.field import modes
 from mc.field.poisson import Grid
 from mc.membrane import gating
@@ -59,6 +59,7 @@ def make_state(
     )
     plane = make_plane(scenario, box, threads) if scenario.geometry.dimensions == 2 else None
     longest = max(int(box.voxels.n_voxels.max()), box.voxels.columns)
+    most = n_species * max(n_nodes, box.voxels.columns)
     rows = _make_rows(scenario, composition, box)
     state = stepping.State(
         box=box,
@@ -70,7 +71,7 @@ def make_state(
             / box.thermal_potential,
         ),
         counts=np.zeros((n_species, n_nodes, box.voxels.columns), dtype=np.int64),
-        hops=pack_transitions([row.transitions for row in rows]),
+        hops=pack_transitions([row.transitions for row in rows], box.grid.stride),
         hops_along=_make_hops_along(composition, box),
         field=stepping.Field(
             node_charges=np.zeros(n_nodes * box.voxels.columns, dtype=np.int64),
@@ -105,6 +106,13 @@ def make_state(
         transitions=gating.Transitions(
             np.zeros(1, dtype=np.int64),
             np.zeros(SPARE_TRANSITIONS + 64 * channels.chains.size, dtype=gating.TRANSITION),
+        ),
+        lanes=Lanes(
+            left=np.zeros((threads, most)),
+            scattered=np.zeros((threads, most), dtype=np.int64),
+            large=np.zeros((threads, most), dtype=np.int64),
+            numbers=np.zeros((threads, most)),
+            normals=np.zeros((threads, most)),
         ),
         scratch=Scratch(
             row=np.zeros((threads, longest), dtype=np.int64),
@@ -220,7 +228,8 @@ def _make_hops_along(composition: Composition, box: stepping.Box) -> Transitions
                 box.voxels.columns, box.voxels.spacing_along, diffusion_coefficient, box.time_step
             )
             for diffusion_coefficient in composition.diffusion_coefficients
-        ]
+        ],
+        box.voxels.columns,
     )
 
 
@@ -264,6 +273,7 @@ def _make_pores(
         present=np.zeros(by_row, dtype=np.int64),
         beside=np.zeros(by_row),
         leaving=np.zeros(by_row, dtype=np.int64),
+        rates=np.zeros(by_row),
     )
 
 

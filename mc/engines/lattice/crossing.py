@@ -11,7 +11,9 @@ mean over the step is the Boltzmann factor, for any step.
 
 What crosses charges the membrane, and the charge acts on what crosses next. Explicit steps would inflate the noise of
 the potential by 1/(1 - a/2), a the step over the charging time C/g: the crossings of a step are therefore drawn in so
-many parts that a is small in each, and the drop follows from part to part.
+many parts that a is small in each, and the drop follows from part to part. Where that takes more parts than ions
+cross, they cross one by one, each after a time of its own (Gillespie 1977, J. Phys. Chem. 81:2340). What pumps carry
+in the step changes the drop evenly, so that leaks meet the mean of it.
 """
 
 import math
@@ -20,14 +22,21 @@ from typing import NamedTuple
 import numpy as np
 from numba import int64
 
-from mc.compilation import internal
+from mc.compilation import compiled, internal
 from mc.engines.lattice.drift import goldman_factor
 from mc.engines.lattice.sampling import binomial
+from mc.streams import uniform_pair
 
 PART = 0.05
 """Longest part of a step over the charging time."""
 
 MOST_PARTS = 1000
+
+LOOKS_AT_PUMPED = 10
+"""How often at least, in a step in which ions cross one by one, rates follow what pumps carry."""
+
+PARTS_PER_CROSSING = 1.0 / 3.0
+"""What it costs to let one ion cross by itself over what one part costs."""
 
 
 class Pores(NamedTuple):
@@ -52,6 +61,8 @@ class Pores(NamedTuple):
     """(species, 2, columns) how many of them are beside the membrane, on average over the step."""
     leaving: np.ndarray
     """(species, 2, columns) how many of them cross in the step."""
+    rates: np.ndarray
+    """(species, 2, columns) at which they do, as the drops are, 1/ns."""
 
 
 @internal
@@ -143,18 +154,60 @@ def share_among_types(n, pores, species, column, direction, key, draw):
     return draw
 
 
+@compiled
+def one_way_volumes(valence, drop, own_drop, thermal_potential):
+    """Return by what factors more than its permeability a channel lets pass of the ions inside and outside.
+
+    What an ion meets is the mean of the drops before and after it, `own_drop` from the drop: the balance of both ways
+    is then exact, also where one ion moves the potential by a kT/e.
+    """
+    u = valence * drop / thermal_potential
+    own = valence**2 * own_drop / thermal_potential
+    back = u + own
+    return goldman_factor(u - own), goldman_factor(back) - back
+
+
 @internal
-def cross(pores, valences, face_volumes, thermal_potential, capacitance, time_step, key, drops, is_free):
+def cross(
+    pores, valences, face_volumes, thermal_potential, capacitance, time_step, key, drops, pumped, is_free
+):
     """Find how many ions cross in a step; `drops`, (columns,) mV, follow their charge unless the membrane is held.
 
-    `face_volumes`: (2,) of the voxels beside the membrane, nm3.
+    `face_volumes`: (2,) of the voxels beside the membrane, nm3; `pumped`: charge that pumps carry outward in it, e.
     """
-    parts = int64(1)
-    if is_free:
-        parts = find_parts(pores, valences, face_volumes, thermal_potential, capacitance, time_step)
+    if not is_free:
+        cross_in_parts(
+            pores, valences, face_volumes, thermal_potential, 0.0, time_step, key, drops, 0.0, int64(1)
+        )
+        return
+    parts = find_parts(pores, valences, face_volumes, thermal_potential, capacitance, time_step)
+    per_charge = 1.0 / capacitance
+    if parts > 1:
+        rate = find_rates(pores, valences, face_volumes, thermal_potential, per_charge, drops)
+        if rate * time_step * PARTS_PER_CROSSING < parts:
+            cross_one_by_one(
+                pores, valences, face_volumes, thermal_potential, per_charge, time_step, key, drops, pumped
+            )
+            return
+    cross_in_parts(
+        pores, valences, face_volumes, thermal_potential, per_charge, time_step, key, drops, pumped, parts
+    )
+
+
+@internal
+def shift(drops, by):
+    """Change the drop of all columns: the baths conduct far better than the membrane, and its charge spreads over the
+    whole of it at once."""
+    for column in range(drops.size):
+        drops[column] += by
+
+
+@internal
+def cross_in_parts(
+    pores, valences, face_volumes, thermal_potential, per_charge, time_step, key, drops, pumped, parts
+):
+    """Draw the crossings of a step in so many parts; `per_charge`: mV by which one charge moves the drop."""
     duration = time_step / parts
-    # Half of what one charge does to the drop; a held one stays.
-    own_drop = 0.5 / capacitance if is_free else 0.0
     draw = int64(0)
     for _ in range(parts):
         charge_out = int64(0)
@@ -163,29 +216,85 @@ def cross(pores, valences, face_volumes, thermal_potential, capacitance, time_st
                 volume_in_part = pores.totals[species, column] * duration
                 if volume_in_part == 0.0:
                     continue
-                # What an ion meets is the mean of the drops before and after it: the balance of both ways is then
-                # exact, also where one ion moves the potential by a kT/e.
-                u = valences[species] * drops[column] / thermal_potential
-                own = valences[species] ** 2 * own_drop / thermal_potential
-                out, back = u - own, u + own
-                outward, draw = draw_leaving(
-                    pores,
-                    species,
-                    0,
-                    column,
-                    volume_in_part * goldman_factor(out) / face_volumes[0],
-                    key,
-                    draw,
+                out, back = one_way_volumes(
+                    valences[species], drops[column], 0.5 * per_charge, thermal_potential
                 )
-                velocity = volume_in_part * (goldman_factor(back) - back) / face_volumes[1]
+                velocity = volume_in_part * out / face_volumes[0]
+                outward, draw = draw_leaving(pores, species, 0, column, velocity, key, draw)
+                velocity = volume_in_part * back / face_volumes[1]
                 inward, draw = draw_leaving(pores, species, 1, column, velocity, key, draw)
                 charge_out += valences[species] * (outward - inward)
                 draw = share_among_types(outward, pores, species, column, 0, key, draw)
                 draw = share_among_types(inward, pores, species, column, 1, key, draw)
-        if is_free:
-            # The baths conduct far better than the membrane: its charge spreads over the whole of it at once.
-            for column in range(drops.size):
-                drops[column] -= charge_out / capacitance
+        shift(drops, -per_charge * (charge_out + pumped / parts))
+
+
+@internal
+def find_rates(pores, valences, face_volumes, thermal_potential, per_charge, drops):
+    """Write at which rate ions leave each row as the drops are, and return the sum of all, 1/ns."""
+    total = 0.0
+    for species in range(valences.size):
+        for column in range(drops.size):
+            permeability = pores.totals[species, column]
+            factors = (0.0, 0.0)
+            if permeability > 0.0:
+                factors = one_way_volumes(
+                    valences[species], drops[column], 0.5 * per_charge, thermal_potential
+                )
+            for side in range(2):
+                rate, present = 0.0, pores.present[species, side, column]
+                if present > 0:
+                    share_left = (present - pores.leaving[species, side, column]) / present
+                    rate = permeability * factors[side] / face_volumes[side]
+                    rate *= pores.beside[species, side, column] * share_left
+                pores.rates[species, side, column] = rate
+                total += rate
+    return total
+
+
+@internal
+def choose_row(rates, number):
+    """Return species, side and column where the sum of the rates, in that order, reaches `number`."""
+    last = (0, 0, 0)
+    for species in range(rates.shape[0]):
+        for side in range(2):
+            for column in range(rates.shape[2]):
+                rate = rates[species, side, column]
+                if rate > 0.0:
+                    last = (species, side, column)
+                    number -= rate
+                    if number < 0.0:
+                        return last
+    return last
+
+
+@internal
+def cross_one_by_one(
+    pores, valences, face_volumes, thermal_potential, per_charge, time_step, key, drops, pumped
+):
+    """Let ions cross one after another, each at the rates that the last one has left.
+
+    What pumps carry changes the rates as well: they are found anew a few times in a step even if no ion crosses.
+    """
+    time_left, draw = time_step, int64(0)
+    longest = time_step if pumped == 0 else time_step / LOOKS_AT_PUMPED
+    while time_left > 0.0:
+        total = find_rates(pores, valences, face_volumes, thermal_potential, per_charge, drops)
+        first, second = uniform_pair(key, 0, draw)
+        draw += 1
+        wait = -math.log(first) / total if total > 0.0 else time_left
+        # Waiting has no memory: what is left of it may be drawn anew.
+        longest_now = min(time_left, longest)
+        charge_out = 0
+        if wait < longest_now:
+            species, side, column = choose_row(pores.rates, second * total)
+            pores.leaving[species, side, column] += 1
+            draw = share_among_types(1, pores, species, column, side, key, draw)
+            charge_out = valences[species] * (1 if side == 0 else -1)
+        else:
+            wait = longest_now
+        time_left -= wait
+        shift(drops, -per_charge * (charge_out + pumped * wait / time_step))
 
 
 @internal

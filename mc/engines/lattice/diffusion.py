@@ -13,21 +13,28 @@ from numba import int64
 from numpy.typing import NDArray
 
 from mc.compilation import internal
-from mc.engines.lattice.sampling import binomial
+from mc.engines.lattice.sampling import (
+    LARGE_VARIANCE,
+    binomial,
+    count_of_large_binomial,
+    draw_normals,
+)
 
 NEGLIGIBLE = 1e-13
 """A smaller chance to go from one voxel to another is taken for none."""
 
+FIRST_SINGLE_DRAW = 1 << 31
+"""Draws before it are those of large numbers, one for each lane and rank."""
+
 
 class Transitions(NamedTuple):
-    """Where the ions of each voxel of a row go in a step, as lists of targets one after another."""
+    """Where the ions of each voxel go in a step, the likeliest targets first: of a row, or of several beside each
+    other, whose voxels then have one number, called a lane."""
 
-    first: NDArray[np.int64]
-    """(voxels + 1,) the targets of voxel i are those from first[i] to before first[i + 1]."""
     targets: NDArray[np.int64]
-    """Voxels other than i itself."""
+    """(ranks, lanes) the lane of the voxel that is likeliest, second likeliest..."""
     chances: NDArray[np.float64]
-    """Of going to a target, for an ion that went to none of those before it in the list."""
+    """(ranks, lanes) of going to a target, for an ion that went to none of those before it; the last is 1."""
 
 
 class Row(NamedTuple):
@@ -81,7 +88,7 @@ def make_row(
         missing = widths[:inner] - widths[:inner] @ kernel
         immigration[:inner] = np.where(missing > NEGLIGIBLE * widths[:inner], missing, 0.0) / widths[inner]
         immigrant_share = max(float(widths[0] - widths @ shares), 0.0) / float(widths[inner])
-    return Row(_list_transitions(chances), shares, immigration, immigrant_share)
+    return Row(_rank_targets(chances), shares, immigration, immigrant_share)
 
 
 def make_ring_transitions(
@@ -91,55 +98,62 @@ def make_ring_transitions(
     squares = (2.0 / spacing * np.sin(np.pi * np.arange(n) / n)) ** 2
     shares = np.fft.ifft(np.exp(-squares * diffusion_coefficient * time_step)).real
     offsets = (np.arange(n) - np.arange(n)[:, np.newaxis]) % n
-    return _list_transitions(shares[offsets])
+    return _rank_targets(shares[offsets])
 
 
-def _list_transitions(chances: NDArray[np.float64]) -> Transitions:
-    """Return a matrix of chances, from row to column, as lists; what is negligible stays where it is."""
-    first, targets, conditional = [0], [], []
-    for i, row in enumerate(chances):
-        others = np.flatnonzero(row > NEGLIGIBLE)
-        others = others[others != i]
-        left = 1.0 - np.concatenate([[0.0], np.cumsum(row[others])])[:-1]
-        targets.append(others)
-        conditional.append(np.minimum(row[others] / left, 1.0))
-        first.append(first[-1] + others.size)
-    return Transitions(
-        np.array(first, dtype=np.int64),
-        np.concatenate(targets).astype(np.int64),
-        np.concatenate(conditional).astype(np.float64),
-    )
+def _rank_targets(chances: NDArray[np.float64]) -> Transitions:
+    """Return a matrix of chances, from row to column, by rank; what is negligible is left out."""
+    order = np.argsort(-chances, axis=1, kind="stable")
+    ranked = np.take_along_axis(chances, order, axis=1)
+    ranked[ranked <= NEGLIGIBLE] = 0.0
+    # From the small end, so that the last ones are as right as the first.
+    not_before = np.cumsum(ranked[:, ::-1], axis=1)[:, ::-1]
+    conditional = np.divide(ranked, not_before, out=np.ones_like(ranked), where=not_before > 0.0)
+    ranks = int(np.count_nonzero(ranked, axis=1).max())
+    return Transitions(order[:, :ranks].T.copy(), conditional[:, :ranks].T.copy())
 
 
-def pack_transitions(all_transitions: list[Transitions]) -> Transitions:
-    """Return several rows' transitions as one table: `first` (rows, voxels + 1), rows of fewer voxels padded."""
-    longest = max(one.first.size for one in all_transitions)
-    first = np.zeros((len(all_transitions), longest), dtype=np.int64)
-    start = 0
-    for row, one in enumerate(all_transitions):
-        first[row, : one.first.size] = start + one.first
-        first[row, one.first.size :] = start + one.first[-1]
-        start += one.targets.size
-    return Transitions(
-        first,
-        np.concatenate([one.targets for one in all_transitions]),
-        np.concatenate([one.chances for one in all_transitions]),
-    )
+def pack_transitions(rows: list[Transitions], stride: int) -> Transitions:
+    """Return the transitions of rows beside each other, each of `stride` lanes; where a row has fewer, none move."""
+    ranks, lanes = max(len(row.targets) for row in rows), len(rows) * stride
+    packed = Transitions(np.tile(np.arange(lanes), (ranks, 1)), np.ones((ranks, lanes)))
+    for number, row in enumerate(rows):
+        n_ranks, n_voxels = row.targets.shape
+        here = (slice(n_ranks), slice(number * stride, number * stride + n_voxels))
+        packed.targets[here] = row.targets + number * stride
+        packed.chances[here] = row.chances
+    return packed
 
 
 @internal
-def scatter(counts, which, transitions, key, entity, scattered):
-    """Write the counts of a row of voxels after a step into `scattered`; `which`: the row of the table."""
-    n = counts.size
-    for i in range(n):
-        scattered[i] = int64(0)
-    draw = int64(0)
-    for i in range(n):
-        left = counts[i]
-        for m in range(transitions.first[which, i], transitions.first[which, i + 1]):
-            if left == 0:
-                break
-            moved, draw = binomial(left, transitions.chances[m], key, entity, draw)
-            scattered[transitions.targets[m]] += moved
-            left -= moved
-        scattered[i] += left
+def scatter(left, transitions, key, entity, scattered, large, numbers, normals):
+    """Write the counts of all voxels after a step into `scattered`; `left`: those before as floats, used up.
+
+    All arrays have a number for each lane; `large`, `numbers` and `normals` are working memory. Large numbers, the
+    most frequent ones, are drawn all at once for a rank, from draws that each rank has of its own.
+    """
+    lanes = left.size
+    draw = FIRST_SINGLE_DRAW
+    for lane in range(lanes):
+        scattered[lane] = int64(0)
+    for rank in range(transitions.chances.shape[0]):
+        chances, targets = transitions.chances[rank], transitions.targets[rank]
+        n_large, are_done = 0, True
+        for lane in range(lanes):
+            ions, chance = left[lane], chances[lane]
+            if ions * chance * (1.0 - chance) > LARGE_VARIANCE:
+                large[n_large] = lane
+                n_large += 1
+            elif ions > 0.0:
+                gone, draw = binomial(int64(ions), chance, key, entity, draw)
+                scattered[targets[lane]] += gone
+                left[lane] = ions - gone
+                are_done = False
+        draw_normals(key, entity, rank * lanes, numbers[:n_large], normals[:n_large])
+        for i in range(n_large):
+            lane = large[i]
+            gone = count_of_large_binomial(left[lane], chances[lane], normals[i])
+            scattered[targets[lane]] += gone
+            left[lane] -= gone
+        if are_done and n_large == 0:
+            break

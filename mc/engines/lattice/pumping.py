@@ -41,12 +41,23 @@ def turn(pumps, pump_type, direction, counts, faces, n_voxels, column):
 
 
 @internal
-def pump(pumps, columns, beside, drops, counts, box, key, direction_key):
-    """Let every pump make the cycles that fall due in a step.
+def charge_outward(pumps, pump_type, direction, valences):
+    """Return the charge that a cycle carries out of the cell, e."""
+    charge = 0
+    for species in range(valences.size):
+        outward, inward = pumps.stoichiometry[pump_type, species]
+        charge += valences[species] * (outward - inward)
+    return -charge if direction == BACKWARD else charge
+
+
+@internal
+def pump(pumps, columns, beside, drops, counts, valences, box, key, direction_key):
+    """Let every pump make the cycles that fall due in a step; return the charge that they carry outward, e.
 
     `columns`: (pumps,) the column of voxels at each; `beside`: ions beside the membrane, see `crossing.Pores`;
     `drops`: (columns,) mV.
     """
+    pumped = 0
     sensed, kind, forward, backward = -1, -1, 0.0, 0.0
     for i_pump in range(pumps.each.size):
         each, column = pumps.each[i_pump], columns[i_pump]
@@ -61,4 +72,6 @@ def pump(pumps, columns, beside, drops, counts, box, key, direction_key):
         due = integrate_rate(each, i_pump, forward + backward, box.time_step, key)
         for cycle in range(due):
             direction = choose_direction(each, i_pump, cycle, forward, backward, direction_key)
-            turn(pumps, each.pump_type, direction, counts, box.faces, box.voxels.n_voxels, column)
+            if turn(pumps, each.pump_type, direction, counts, box.faces, box.voxels.n_voxels, column):
+                pumped += charge_outward(pumps, each.pump_type, direction, valences)
+    return pumped

@@ -1,7 +1,7 @@
 """Passes over all rows of voxels, along the normal and along the membrane, shared among threads.
 
-A row has random numbers of its own, and no two rows of a pass share a voxel: the results are the same bits for any
-number of threads.
+A row, or all species' rows of one place, have random numbers of their own, and no two of a pass share a voxel: the
+results are the same bits for any number of threads.
 """
 
 from typing import NamedTuple
@@ -35,8 +35,18 @@ class Voxels(NamedTuple):
     """nm; of no meaning in one dimension."""
 
 
+class Lanes(NamedTuple):
+    """Working memory of diffusion, each (threads, most voxels that are treated together); see `diffusion.scatter`."""
+
+    left: np.ndarray
+    scattered: np.ndarray
+    large: np.ndarray
+    numbers: np.ndarray
+    normals: np.ndarray
+
+
 class Scratch(NamedTuple):
-    """Working memory, each (threads, longest row)."""
+    """Working memory of drift, each (threads, longest row)."""
 
     row: np.ndarray
     other: np.ndarray
@@ -46,26 +56,47 @@ class Scratch(NamedTuple):
 
 
 @internal
-def diffuse_normal(which, column, counts, voxels, hops, key, scratch, worker):
-    """Share out the ions of one species, side and column; `which`: 2 * species + side."""
-    species, side = which // 2, which % 2
-    first, n = side * voxels.stride, voxels.n_voxels[side]
-    row, scattered = scratch.row[worker, :n], scratch.other[worker, :n]
-    for k in range(n):
-        row[k] = counts[species, first + k, column]
-    scatter(row, which, hops, key, which * voxels.columns + column, scattered)
-    for k in range(n):
-        counts[species, first + k, column] = scattered[k]
+def diffuse_normal(column, counts, hops, key, lanes, worker):
+    """Share out the ions of all species of one column along the normal."""
+    n_rows = counts.shape[1]
+    n = counts.shape[0] * n_rows
+    left, scattered = lanes.left[worker, :n], lanes.scattered[worker, :n]
+    for lane in range(n):
+        left[lane] = counts[lane // n_rows, lane % n_rows, column]
+    scatter(
+        left,
+        hops,
+        key,
+        column,
+        scattered,
+        lanes.large[worker, :n],
+        lanes.numbers[worker, :n],
+        lanes.normals[worker, :n],
+    )
+    for lane in range(n):
+        counts[lane // n_rows, lane % n_rows, column] = scattered[lane]
 
 
 @internal
-def diffuse_ring(species, row, counts, voxels, hops, key, scratch, worker):
-    """Share out the ions of one species at one distance from the membrane."""
-    if voxels.widths[row] > 0.0:
-        scattered = scratch.other[worker, : voxels.columns]
-        scatter(counts[species, row], species, hops, key, species * counts.shape[1] + row, scattered)
-        for column in range(voxels.columns):
-            counts[species, row, column] = scattered[column]
+def diffuse_ring(row, counts, hops, key, lanes, worker):
+    """Share out the ions of all species at one distance from the membrane."""
+    columns = counts.shape[2]
+    n = counts.shape[0] * columns
+    left, scattered = lanes.left[worker, :n], lanes.scattered[worker, :n]
+    for lane in range(n):
+        left[lane] = counts[lane // columns, row, lane % columns]
+    scatter(
+        left,
+        hops,
+        key,
+        row,
+        scattered,
+        lanes.large[worker, :n],
+        lanes.numbers[worker, :n],
+        lanes.normals[worker, :n],
+    )
+    for lane in range(n):
+        counts[lane // columns, row, lane % columns] = scattered[lane]
 
 
 @internal
@@ -123,24 +154,21 @@ def drift_ring(species, row, counts, voxels, kinds, potential, key, scratch, wor
 
 
 @parallel
-def diffuse_all_normal(counts, voxels, hops, key, scratch):
+def diffuse_all_normal(counts, hops, key, lanes):
     """Share out the ions of every voxel along the normal by the chances of a step."""
-    workers, n = scratch.row.shape[0], 2 * counts.shape[0] * voxels.columns
+    workers, n = lanes.left.shape[0], counts.shape[2]
     for worker in prange(workers):
-        for i in range(worker * n // workers, (worker + 1) * n // workers):
-            diffuse_normal(
-                i // voxels.columns, i % voxels.columns, counts, voxels, hops, key, scratch, int64(worker)
-            )
+        for column in range(worker * n // workers, (worker + 1) * n // workers):
+            diffuse_normal(column, counts, hops, key, lanes, int64(worker))
 
 
 @parallel
-def diffuse_all_rings(counts, voxels, hops, key, scratch):
+def diffuse_all_rings(counts, hops, key, lanes):
     """Share out the ions of every voxel along the membrane."""
-    workers, rows = scratch.row.shape[0], counts.shape[1]
-    n = counts.shape[0] * rows
+    workers, n = lanes.left.shape[0], counts.shape[1]
     for worker in prange(workers):
-        for i in range(worker * n // workers, (worker + 1) * n // workers):
-            diffuse_ring(i // rows, i % rows, counts, voxels, hops, key, scratch, int64(worker))
+        for row in range(worker * n // workers, (worker + 1) * n // workers):
+            diffuse_ring(row, counts, hops, key, lanes, int64(worker))
 
 
 @parallel

@@ -5,8 +5,8 @@ Both are exact up to a binomial variance of 250: inversion where the mean is sma
 however large the mean. Binomials of a larger variance are inverted by the expansion of Cornish & Fisher (1938, Rev.
 Inst. Int. Stat. 5:307): their distribution function is then right to 2e-6 everywhere.
 
-Numbers are counter-based: a step has a key of its own, in which an entity (a row of voxels) numbers its draws. So a
-function that draws takes the number of the next draw, and returns the one after its last.
+Numbers are counter-based: a step has a key of its own, in which an entity (voxels that are treated together) numbers
+its draws. So a function that draws takes the number of the next draw, and returns the one after its last.
 """
 
 import math
@@ -150,6 +150,17 @@ def polynomial(coefficients, x):
 
 
 @compiled
+def central_normal_quantile(offset):
+    """Return `normal_quantile` of 1/2 + offset, which is within 0.425 of 1/2; written out, so that loops of it run
+    several at a time."""
+    x = 0.180625 - offset * offset
+    c, d = CENTRE[0], CENTRE[1]
+    above = ((((((c[0] * x + c[1]) * x + c[2]) * x + c[3]) * x + c[4]) * x + c[5]) * x + c[6]) * x + c[7]
+    below = ((((((d[0] * x + d[1]) * x + d[2]) * x + d[3]) * x + d[4]) * x + d[5]) * x + d[6]) * x + d[7]
+    return offset * above / below
+
+
+@compiled
 def normal_quantile(probability):
     """Return the standard normal number of a probability in (0, 1), to 1e-15 relative.
 
@@ -157,14 +168,28 @@ def normal_quantile(probability):
     """
     offset = probability - 0.5
     if abs(offset) <= 0.425:
-        x = 0.180625 - offset * offset
-        return offset * polynomial(CENTRE[0], x) / polynomial(CENTRE[1], x)
+        return central_normal_quantile(offset)
     depth = math.sqrt(-math.log(min(probability, 1.0 - probability)))
     if depth <= 5.0:
         quantile = polynomial(FLANK[0], depth - 1.6) / polynomial(FLANK[1], depth - 1.6)
     else:
         quantile = polynomial(TAIL[0], depth - 5.0) / polynomial(TAIL[1], depth - 5.0)
     return quantile if offset > 0.0 else -quantile
+
+
+@compiled
+def draw_normals(key, entity, draw, numbers, normals):
+    """Fill `normals` with standard normal numbers, of the draws from `draw` on; `numbers`: working memory as long.
+
+    Short loops, each over few arrays: several of their turns are made at once.
+    """
+    for i in range(numbers.size):
+        numbers[i] = fine_uniform(key, entity, draw + i)
+    for i in range(numbers.size):
+        normals[i] = central_normal_quantile(numbers[i] - 0.5)
+    for i in range(numbers.size):
+        if abs(numbers[i] - 0.5) > 0.425:
+            normals[i] = normal_quantile(numbers[i])
 
 
 @compiled
@@ -180,18 +205,24 @@ def large_binomial_quantile(n, probability, z):
     square = z * z
     # 1 - 6 p q is 1 - 6/4 (1 - skew^2).
     second = (
-        (1.5 * skew * skew - 0.5) * (square - 3.0) / 24.0
-        - skew * skew * (2.0 * square - 5.0) / 36.0
+        (1.5 * skew * skew - 0.5) * (square - 3.0) * (1.0 / 24.0)
+        - skew * skew * (2.0 * square - 5.0) * (1.0 / 36.0)
         - 1.0 / 24.0
     )
-    return n * probability + deviation * z + skew * (square - 1.0) / 6.0 + z * second / deviation
+    return n * probability + deviation * z + skew * (square - 1.0) * (1.0 / 6.0) + z * second / deviation
+
+
+@compiled
+def count_of_large_binomial(n, probability, z):
+    """Return the count of a binomial of a large variance where a normal number has `z`."""
+    quantile = large_binomial_quantile(n, probability, z)
+    return int64(min(max(quantile + 0.5, 0.0), float(n)))
 
 
 @compiled
 def expand_binomial(n, probability, number):
     """Return the count of a binomial of a large variance that belongs to `number`, uniform in (0, 1)."""
-    quantile = large_binomial_quantile(n, probability, normal_quantile(number))
-    return int64(min(max(math.floor(quantile + 0.5), 0.0), float(n)))
+    return count_of_large_binomial(n, probability, normal_quantile(number))
 
 
 @compiled

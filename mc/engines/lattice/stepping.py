@@ -10,6 +10,7 @@ from mc.engines.lattice.diffusion import Transitions as Hops
 from mc.engines.lattice.electrodes import inject
 from mc.engines.lattice.pumping import pump, sense
 from mc.engines.lattice.rows import (
+    Lanes,
     Scratch,
     Voxels,
     diffuse_all_normal,
@@ -133,9 +134,9 @@ class State(NamedTuple):
     counts: np.ndarray
     """(species, 2 * stride, columns) ions; row `side * stride + k` is k voxels from the membrane."""
     hops: Hops
-    """Along the normal; row `2 * species + side` of the table."""
+    """Along the normal; lanes are the rows of `counts` of all species."""
     hops_along: Hops
-    """Along the membrane; row `species`."""
+    """Along the membrane; lanes are the columns of all species."""
     field: Field
     plane: Plane | None
     """None in one dimension."""
@@ -153,6 +154,7 @@ class State(NamedTuple):
     """The species that electrodes carry their current with."""
     keys: Keys
     transitions: Transitions
+    lanes: Lanes
     scratch: Scratch
     step: np.ndarray
     """(1,) steps done."""
@@ -164,13 +166,11 @@ class State(NamedTuple):
 @internal
 def diffuse(state, step, plane, line):
     """Share out the ions of every voxel along the normal by the chances of a step; in a plane on all threads."""
-    voxels, counts, hops, scratch = state.box.voxels, state.counts, state.hops, state.scratch
     key = make_step_key(state.keys.diffusion, step)
     if line is not None:
-        for which in range(2 * counts.shape[0]):
-            diffuse_normal(which, 0, counts, voxels, hops, key, scratch, 0)
+        diffuse_normal(0, state.counts, state.hops, key, state.lanes, 0)
     if plane is not None:
-        diffuse_all_normal(counts, voxels, hops, key, scratch)
+        diffuse_all_normal(state.counts, state.hops, key, state.lanes)
 
 
 @internal
@@ -178,7 +178,7 @@ def diffuse_along(state, step, plane):
     """Share out the ions of every voxel along the membrane, where that is tracked."""
     if plane is not None:
         key = make_step_key(state.keys.diffusion_along, step)
-        diffuse_all_rings(state.counts, state.box.voxels, state.hops_along, key, state.scratch)
+        diffuse_all_rings(state.counts, state.hops_along, key, state.lanes)
 
 
 @internal
@@ -368,7 +368,7 @@ def settle(state):
 def advance(state, n_steps):
     """Make up to `n_steps` steps, then look; return how many were made: fewer if events wait to be drained.
 
-    Ions diffuse, cross, and are pumped; the charges are deposited and the field is solved; then, in that field, they
+    Ions are pumped, cross, and diffuse; the charges are deposited and the field is solved; then, in that field, they
     drift. Solving first and drifting and diffusing together would inflate the noise of the bulk charge manyfold at
     steps beyond the dielectric relaxation time.
     """
@@ -380,8 +380,20 @@ def advance(state, n_steps):
     while made < n_steps and 2 * transitions.n[0] <= transitions.rows.size:
         step = state.step[0]
 
-        # Known: ions after the last step's drift, open channels, the drop. From them, what crosses in the step; the
-        # drop follows as it crosses.
+        # Known: ions after the last step's drift, open channels, the drop. From them, what pumps move in the step and
+        # what crosses; the drop follows as both go on.
+        find_beside(pores, counts, box.faces, box.voxels.n_voxels, state.reservoirs)
+        pumped = pump(
+            state.pumps,
+            state.pump_columns,
+            pores.beside,
+            field.drops,
+            counts,
+            state.species.valences,
+            box,
+            keys.pump,
+            keys.pump_direction,
+        )
         find_beside(pores, counts, box.faces, box.voxels.n_voxels, state.reservoirs)
         cross(
             pores,
@@ -392,6 +404,7 @@ def advance(state, n_steps):
             box.time_step,
             make_step_key(keys.crossing, step),
             field.drops,
+            pumped,
             is_free and state.amplifier.mode[0] != VOLTAGE,
         )
 
@@ -406,16 +419,6 @@ def advance(state, n_steps):
         let_sense(channels, pores, field.drops, box)
         gate(channels, step, box.time_step, keys.waiting, keys.transition, transitions)
         sum_permeabilities(pores, channels.chains)
-        pump(
-            state.pumps,
-            state.pump_columns,
-            pores.beside,
-            field.drops,
-            counts,
-            box,
-            keys.pump,
-            keys.pump_direction,
-        )
         inject(
             state.amplifier,
             state.carrier,

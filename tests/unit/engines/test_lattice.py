@@ -82,14 +82,14 @@ def rate_matrix(widths, spacing, diffusion_coefficient):
 
 
 def as_matrix(transitions, n):
-    """Return lists of conditional chances as the matrix of chances that they stand for."""
+    """Return conditional chances by rank as the matrix of chances that they stand for."""
     matrix = np.zeros((n, n))
     for i in range(n):
         left = 1.0
-        for m in range(transitions.first[i], transitions.first[i + 1]):
-            matrix[i, transitions.targets[m]] = left * transitions.chances[m]
-            left -= left * transitions.chances[m]
-        matrix[i, i] = left
+        for target, chance in zip(transitions.targets[:, i], transitions.chances[:, i], strict=True):
+            matrix[i, target] += left * chance
+            left -= left * chance
+        assert left == 0.0
     return matrix
 
 
@@ -154,21 +154,23 @@ def scatter_many(counts, transitions, key, n_trials):
     squares = np.zeros(counts.size)
     faults = 0
     scattered = np.empty(counts.size, dtype=np.int64)
+    left, numbers, normals = np.empty((3, counts.size))
+    large = np.empty(counts.size, dtype=np.int64)
     for trial in range(n_trials):
-        diffusion.scatter(counts, 0, transitions, key, trial, scattered)
+        left[:] = counts
+        diffusion.scatter(left, transitions, key, trial, scattered, large, numbers, normals)
         faults += int(scattered.sum() != counts.sum()) + int(scattered.min() < 0)
         total += scattered
         squares += scattered.astype(np.float64) ** 2
     return total / n_trials, squares / n_trials, faults
 
 
-@pytest.mark.parametrize("counts", [[0, 0, 3, 0, 1], [10**6, 0, 0, 10**9, 5]])
+@pytest.mark.parametrize("counts", [[0, 0, 3, 0, 1], [40, 300, 900, 2000, 7000], [10**6, 0, 0, 10**9, 5]])
 def test_scattered_counts_have_the_mean_and_the_variance_of_multinomials(counts):
     """5 standard errors for each voxel, of 20,000 trials; no trial loses an ion."""
     widths, counts = np.array([0.5, 1.0, 1.0, 1.0, 0.7]), np.array(counts)
     transitions = diffusion.make_row(widths, 1.0, 2.0, 0.4).transitions
-    packed = diffusion.pack_transitions([transitions])
-    mean, square, faults = scatter_many(counts, packed, KEY, 20_000)
+    mean, square, faults = scatter_many(counts, transitions, KEY, 20_000)
     assert faults == 0
     matrix = as_matrix(transitions, 5)
     expected = counts @ matrix
@@ -177,6 +179,19 @@ def test_scattered_counts_have_the_mean_and_the_variance_of_multinomials(counts)
     fourth = 3.0 + 1.0 / np.maximum(variance, 0.05)
     spread = (square - mean**2) / variance - 1.0
     assert np.all(abs(spread) < 5.0 * np.sqrt(fourth / 20_000) + 1e-4)
+
+
+def test_rows_beside_each_other_keep_to_their_lanes():
+    """The chances of each row, and where a row has fewer voxels than its lanes, everything stays."""
+    rows = [
+        diffusion.make_row(np.array(widths), 1.0, 2.0, 0.4).transitions
+        for widths in ([0.5, 1.0, 1.0, 0.7], [0.5, 1.2])
+    ]
+    packed = as_matrix(diffusion.pack_transitions(rows, 5), 10)
+    expected = np.eye(10)
+    expected[:4, :4], expected[5:7, 5:7] = as_matrix(rows[0], 4), as_matrix(rows[1], 2)
+    np.testing.assert_allclose(packed, expected, atol=1e-15)
+    assert packed[0, 0] < 0.9
 
 
 # --- drift ---
@@ -236,6 +251,65 @@ def test_a_field_beyond_all_measure_makes_no_count_negative():
     )
     assert faults == 0
     assert mean.sum() == pytest.approx(15)
+
+
+# --- crossing ---
+
+
+@numba.njit
+def cross_many(state, one_by_one, per_charge, pumped, time_step, n_trials):
+    """Return how many ions leave each row in a step, (species, 2), and where the drop ends, both on average."""
+    pores, box, valences = state.pores, state.box, state.species.valences
+    leaving = np.zeros(pores.leaving.shape[:2])
+    drops, end = np.zeros(1), 0.0
+    for trial in range(n_trials):
+        key = sampling.make_step_key(state.keys.crossing, trial)
+        drops[0] = -20.0
+        crossing.find_beside(pores, state.counts, box.faces, box.voxels.n_voxels, state.reservoirs)
+        if one_by_one:
+            crossing.cross_one_by_one(
+                pores,
+                valences,
+                box.face_volumes,
+                box.thermal_potential,
+                per_charge,
+                time_step,
+                key,
+                drops,
+                pumped,
+            )
+        else:
+            crossing.cross_in_parts(
+                pores,
+                valences,
+                box.face_volumes,
+                box.thermal_potential,
+                per_charge,
+                time_step,
+                key,
+                drops,
+                pumped,
+                500,
+            )
+        leaving += pores.leaving[:, :, 0]
+        end += drops[0]
+    return leaving / n_trials, end / n_trials
+
+
+def test_one_by_one_as_many_cross_as_in_many_parts():
+    """Where each charge moves the drop by 8 mV; 5 standard errors of 4,000 trials, and as much for the parts."""
+    state, trials, time_step = make_engine().state, 4000, 20.0
+    per_charge = 1.0 / state.box.grid.membrane_capacitance
+    assert per_charge > 7.0
+    single, drop = cross_many(state, True, per_charge, 4.0, time_step, trials)
+    parts, other_drop = cross_many(state, False, per_charge, 4.0, time_step, trials)
+    assert single.sum() > 5.0
+    error = np.sqrt((single + parts) / trials)
+    assert np.all(abs(single - parts) <= 5.0 * error + 0.01 * parts), (single, parts)
+    assert abs(drop - other_drop) < 2.0
+    # Where their charge did nothing it would be other numbers.
+    blind, _ = cross_many(state, True, 0.0, 4.0, time_step, trials)
+    assert np.any(abs(blind - parts) > 5.0 * error + 0.01 * parts)
 
 
 # --- the engine ---
