@@ -24,10 +24,13 @@ LENGTH = {"brownian": 15.0, "lattice": 100.0, "continuum": 100.0}
 TIME_STEP = {"brownian": 1.0, "lattice": 10.0, "continuum": 2000.0}
 """nm2, nm and ns, by engine: the lattice takes patches and steps that particles do not reach."""
 
+CELL_OF_MEANS = 50.0
+"""nm."""
+
 GEOMETRY = {
     "brownian": "",
     "lattice": "",
-    "continuum": 'boundary = "bath"\ngrid_spacing = "50 nm"',
+    "continuum": f'boundary = "bath"\ngrid_spacing = "{CELL_OF_MEANS} nm"',
 }
 """The continuum, which is compared to the last digits, charges so slowly that baths stay uniform, does not run down,
 and has cells far larger than the diffuse layers, see `ghk-potential`."""

@@ -18,7 +18,7 @@ from mc.validation.law import (
     check_variance,
     variance_degrees_of_freedom,
 )
-from mc.validation.potentials import AREA, resting_patch
+from mc.validation.potentials import AREA, CELL_OF_MEANS, resting_patch
 from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 
 SALT = {"K": 150.0, "Cl": 150.0}
@@ -62,12 +62,19 @@ def measure(trial: Trial) -> Noise:
 
 
 def slab_share(engine: str) -> float:
-    """Return the share of a potential that the slab has: one where voxels are larger than the diffuse layers."""
-    if engine != "brownian":
+    """Return the share of a potential that the slab has: one where voxels are larger than the diffuse layers.
+
+    To the digits of the continuum it is not quite one: half a cell of width h holds the charge of a layer, at the
+    potential 2 lambda/h of that of the layer.
+    """
+    if engine == "lattice":
         return 1.0
     valences = {"K": 1, "Cl": -1}
     resolved = theory.series_slab_fraction(CAPACITANCE, SALT, SALT, valences, BODY_TEMPERATURE)
-    return 1.0 / (1.0 + LAYERS_AT_ONE_NANOSECOND * (1.0 / resolved - 1.0))
+    layers = LAYERS_AT_ONE_NANOSECOND
+    if engine == "continuum":
+        layers = 2.0 * float(theory.debye_length(SALT, valences, BODY_TEMPERATURE)) / CELL_OF_MEANS
+    return 1.0 / (1.0 + layers * (1.0 / resolved - 1.0))
 
 
 def correlation(noise: Noise, relaxation_time: float = 1.0) -> np.ndarray:

@@ -15,6 +15,9 @@ from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 SALT, AMPLITUDE = {"K": 150.0, "Cl": 150.0}, 40.0
 """mM; mV of the steady response."""
 
+AMPLITUDE_OF_MEANS = 5.0
+"""mV, where nothing hides a small one: so little that the layers are linear."""
+
 ON, PERIOD, TIMES = 6, 12, (0.5, 1.0, 2.0, 4.0, 7.0)
 """Charging times of a pulse and from one to the next; and those after its start when the potential is compared."""
 
@@ -34,12 +37,23 @@ class Charging:
     """(pulses, records) mV of charge over capacitance: that on the membrane, and what an amplifier has brought."""
     noise: float
     """mV, sqrt(kT/C)."""
+    is_stepped: bool
+    """Whether what is on the membrane decays in steps, each by the potential at its start."""
+    share: float
+    """Of a potential that the slab has: what channels feel is that much more than charge over capacitance."""
 
     def response(self, relaxation_time: float = 1.0) -> np.ndarray:
         """Return the mean potential that the charges of the amplifier leave, each decaying with C/g.
 
         In steps, as they are made: each takes the share g dt/C off, and what came between two records came evenly.
         """
+        if not self.is_stepped:
+            rate = 1.0 / (RECORDS * relaxation_time * self.share)
+            level, levels = 0.0, [0.0]
+            for one in np.diff(self.injected, axis=1).mean(axis=0):
+                level = level * np.exp(-rate) - one * np.expm1(-rate) / rate
+                levels.append(level)
+            return np.array(levels)
         steps = STEPS_OF_CHARGING // RECORDS
         decay = 1.0 - 1.0 / (STEPS_OF_CHARGING * relaxation_time)
         arrived = np.diff(self.injected, axis=1).mean(axis=0) / steps
@@ -54,8 +68,10 @@ class Charging:
 def measure(trial: Trial) -> Charging:
     """Inject pulses of current into a membrane between equal solutions, whose GHK current is Ohm's."""
     charging_time = STEPS_OF_CHARGING * TIME_STEP[trial.engine]
-    current = AMPLITUDE * CAPACITANCE * AREA[trial.engine] / charging_time
-    n_pulses, period = trial.pick(40, 400), PERIOD * charging_time
+    is_mean = trial.engine == "continuum"
+    amplitude = AMPLITUDE_OF_MEANS if is_mean else AMPLITUDE
+    current = amplitude * CAPACITANCE * AREA[trial.engine] / charging_time
+    n_pulses, period = 1 if is_mean else trial.pick(40, 400), PERIOD * charging_time
     pulses = "".join(
         f'\n[[protocol.current]]\nstart = "{(i + 1) * period:.12g} ns"\n'
         f'stop = "{((i + 1) + ON / PERIOD) * period:.12g} ns"\ncurrent = "{current:.12g} e/ns"\n'
@@ -84,6 +100,8 @@ def measure(trial: Trial) -> Charging:
         potential,
         injected,
         float(theory.capacitance_noise(capacitance, BODY_TEMPERATURE) * np.sqrt(slab_share(trial.engine))),
+        not is_mean,
+        slab_share(trial.engine),
     )
 
 
@@ -117,7 +135,8 @@ LAW = Law(
     claim="After a step of the current a membrane charges exponentially, within C/g.",
     formula="V(t) = (I/g)(1 − exp(−t g/C)),  g = p c/(kT/e) between equal solutions",
     references=("Hodgkin & Rushton (1946), Proc. R. Soc. Lond. B 133:444",),
-    engines=("brownian", "lattice"),
+    engines=("brownian", "lattice", "continuum"),
+    solved_on=("continuum",),
     measure=measure,
     compare=compare,
     twins={

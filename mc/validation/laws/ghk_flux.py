@@ -92,7 +92,7 @@ def make_scenario(engine: str, potential: float, duration: float) -> tuple[str, 
 def measure(trial: Trial) -> list[Flux]:
     """Count crossings at each potential."""
     found = []
-    duration = trial.pick(3000.0, 30_000.0) * (1.0 if trial.engine == "brownian" else 2.0)
+    duration = trial.pick(4500.0, 30_000.0) * (1.0 if trial.engine == "brownian" else 2.0)
     for potential in POTENTIALS:
         text, permeability = make_scenario(trial.engine, potential, duration)
         recording = trial.run(text, f"{potential:g}mV", clamped_potential=potential)
