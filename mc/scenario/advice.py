@@ -54,8 +54,8 @@ ASSUMED_TRANSVERSE_SPEED = ASSUMED_SPEED / 2
 ASSUMED_CELL_SPEED = 5e7
 """Cells per second of the two-dimensional field: charges collected, transforms, a system along x for each mode."""
 
-_BYTES_PER_ION = 40
-"""Most of it only while the ions are placed, and while their positions are recorded."""
+_BYTES_PER_ION = 65
+"""Most of it only while the ions are placed, and while their positions are recorded; measured with ten million."""
 
 _BYTES_PER_TRANSVERSE_POSITION = 20
 

@@ -16,10 +16,10 @@ from mc.theory import stationary_distribution
 BYTES_PER_CROSSING, BYTES_PER_PUMP_MOVE, BYTES_PER_TRANSITION = 26, 34, 22
 """Of a row of each table of events."""
 
-BYTES_OF_PROGRAM = 150e6
+BYTES_OF_PROGRAM = 80e6
 """Compiled kernels and libraries that are loaded as a run starts."""
 
-BYTES_OF_BUFFERS = 150e6
+BYTES_OF_BUFFERS = 100e6
 """Records wait in memory until 32 MiB have gathered, and are held as bytes of the file until they are written."""
 
 CHECKPOINTS = 3

@@ -1,6 +1,9 @@
 """Before a run its storage is estimated and refused; after it, the recorder's share of the time is told."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import pytest
@@ -39,6 +42,37 @@ def test_the_estimate_is_what_a_run_writes(tmp_path, engine):
     else:
         # Half of the channels are blocked half of the time, and transporters are taken as saturated.
         assert events < estimate.events < 6 * events
+
+
+USED = """
+import resource, sys
+from pathlib import Path
+import mc
+import mc.simulation
+from mc.scenario.advice import advise
+from mc.scenario.limits import estimate_memory
+scenario = mc.read_scenario(sys.argv[1], sys.argv[3:])
+estimate = estimate_memory(advise(scenario))
+before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+mc.simulate(scenario, sys.argv[2], threads=1).close()
+print(estimate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells it")
+def test_the_estimate_of_memory_holds_a_run_of_a_million_ions_and_not_twice_of_it(tmp_path):
+    scenario = Path(mc.__file__).parents[1] / "scenarios" / "resting_potential.toml"
+    times = (
+        "simulation.duration",
+        "recording.interval",
+        "recording.profile_interval",
+        "recording.positions_interval",
+    )
+    overrides = ["geometry.area=0.109 um^2", *(f"{key}=4 ns" for key in times)]
+    command = [sys.executable, "-c", USED, str(scenario), str(tmp_path / "run"), *overrides]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    estimate, used = map(float, found)
+    assert used < estimate < 2.0 * used
 
 
 def test_a_run_that_does_not_fit_is_refused_before_it_starts_and_can_be_forced(tmp_path, monkeypatch):

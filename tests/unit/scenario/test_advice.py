@@ -347,7 +347,7 @@ def test_run_time_and_memory_in_two_dimensions_follow_the_cells_too(read_2d):
     cells = 100 * 256
     a_step = advice.n_ions / advice_module.ASSUMED_TRANSVERSE_SPEED + cells / advice_module.ASSUMED_CELL_SPEED
     assert advice.run_seconds == pytest.approx(4000 * a_step)
-    assert advice.memory_bytes == advice.n_ions * 60 + cells * 1000 + 105 * 100
+    assert advice.memory_bytes == advice.n_ions * 85 + cells * 1000 + 105 * 100
 
 
 def test_a_pump_that_senses_a_handful_of_ions_is_warned_of(read):
