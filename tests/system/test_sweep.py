@@ -318,6 +318,9 @@ def test_a_sweep_whose_scheduler_is_killed_says_so_and_goes_on_with_another(scen
     assert process.returncode == 1, errors
     assert errors.count("error: the Dask scheduler is gone: what is finished is kept") == 1
     assert "Traceback" not in errors
+    # A worker makes the run that it is at to its end.
+    dask.started[1].kill()
+    dask.started[1].wait()
     before = runs_of(folder)
     assert len(before) < 6
     address, _ = start_scheduler(dask, tmp_path / "second")
