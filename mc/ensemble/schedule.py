@@ -229,6 +229,9 @@ def run_on(client: Client, batch: Batch, on_look: Callable[[frozenset[Replica]],
         run, _ = futures.pop(str(future.key))
         with _noticing_a_lost_scheduler():
             error = future.exception()
+        if error is None and future.status != "finished":
+            # Futures of a scheduler that is gone are cancelled, and have no error.
+            raise _lost_scheduler()
         if isinstance(error, KilledWorker) and lost.get(run, 0) < LOST_WORKERS:
             lost[run] = lost.get(run, 0) + 1
             submit(run, lost[run])

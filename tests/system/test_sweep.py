@@ -311,8 +311,9 @@ def test_a_sweep_whose_scheduler_is_killed_says_so_and_goes_on_with_another(scen
     (tmp_path / "second").mkdir()
     address, _ = start_scheduler(dask, tmp_path / "first")
     start_worker(dask, address, "a")
-    process = start(scenario_file, "--output", folder, "--scheduler", address, *LONG)
-    wait_for(lambda: len(runs_of(folder)) >= 2, "finished runs")
+    options = ["--set", "simulation.duration=80 us", "--set", "simulation.time_step=4 ns"]
+    process = start(scenario_file, "--output", folder, "--scheduler", address, *options)
+    wait_for(lambda: runs_of(folder), "finished run")
     dask.started[0].kill()
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, errors
@@ -325,7 +326,7 @@ def test_a_sweep_whose_scheduler_is_killed_says_so_and_goes_on_with_another(scen
     assert len(before) < 6
     address, _ = start_scheduler(dask, tmp_path / "second")
     start_worker(dask, address, "b")
-    _, errors = sweep(scenario_file, "--output", folder, "--scheduler", address, *LONG)
+    _, errors = sweep(scenario_file, "--output", folder, "--scheduler", address, *options)
     assert f"{len(before)} of them found finished" in errors
     after = runs_of(folder)
     assert len(after) == 6

@@ -24,7 +24,8 @@ class FakeFuture:
     """A future that has ended."""
 
     def __init__(self, key, error):
-        self.key, self._error = key, error
+        self.key, self._error = key, None if error == "cancelled" else error
+        self.status = "cancelled" if error == "cancelled" else "error" if error else "finished"
 
     def add_done_callback(self, callback):
         callback(self)
@@ -82,6 +83,11 @@ def test_a_run_that_stood_beside_one_that_killed_its_worker_comes_to_its_end():
 def test_a_lost_scheduler_ends_the_sweep():
     with pytest.raises(LostSchedulerError, match="scheduler is gone"):
         outcomes({0: DaskCancelledError("0")})
+
+
+def test_a_run_that_was_cancelled_is_not_taken_for_one_that_is_finished():
+    with pytest.raises(LostSchedulerError, match="scheduler is gone"):
+        outcomes({1: "cancelled"})
 
 
 @pytest.mark.parametrize("error", [CommClosedError("in <TCP>"), TimeoutError("5 s"), ConnectionResetError()])
