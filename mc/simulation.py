@@ -68,6 +68,8 @@ MEMORY_INTERVAL = 1.0
 MOST_REMEMBERED = 256e6
 """Bytes of a state above which it is not."""
 
+NO_IONS = np.zeros(0, dtype=np.int64)
+
 PIECE = 0.5
 """s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
 
@@ -401,7 +403,7 @@ class _Run:
 
     def _go(self) -> None:
         if self.engine.step == self.plan.first_step:
-            self._record(self.engine.observe())
+            self._record(self.engine.observe(self.recorded_ions))
             self._remember()
             self._keep_if_asked_for()
         with _listening_to_signals() as signals:
@@ -411,10 +413,10 @@ class _Run:
                     self._advance(min(next_stop - self.engine.step, self._piece()))
                     if self.engine.step < next_stop:
                         self._heed(signals)
-                with_positions = (
+                tells_positions = (
                     self.engine.step % self.positions_every == 0 or self.engine.step == self.n_steps
                 )
-                self._record(self.engine.observe(with_positions))
+                self._record(self.engine.observe(self.recorded_ions if tells_positions else NO_IONS))
                 self._keep_if_asked_for()
                 if time.monotonic() - self.remembered >= MEMORY_INTERVAL:
                     self._remember()
@@ -553,8 +555,8 @@ class _Run:
                 if observation.maps is not None:
                     self.recorder.record_map(now, *self.maps.take())
         if step % self.positions_every == 0 or at_start or at_end:
-            places = observation.places[0, self.recorded_ions] if observation.places.size else None
-            self.recorder.record_positions(step, now, observation.positions[self.recorded_ions], places)
+            places = observation.places[0] if observation.places.size else None
+            self.recorder.record_positions(step, now, observation.positions, places)
         self._report(observation)
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:

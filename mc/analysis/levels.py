@@ -32,6 +32,9 @@ LARGEST_AGREEMENT = 3.0
 CHANCE = math.erfc(LARGEST_AGREEMENT / math.sqrt(2.0))
 """Of a difference beyond them where there is none: 0.27 %."""
 
+TRACE = 1e-12
+"""mM, mV, ions: no engine means so little."""
+
 FEW_EVENTS = 10.0
 """Events below which their own scatter says too little of their error."""
 
@@ -286,8 +289,8 @@ def _difference(
 ) -> Difference:
     first, second = estimates[one.engine], estimates[other.engine]
     difference = first.mean - second.mean
-    # What rounding alone makes of the same number is no difference.
-    if abs(difference) < 1e-6 * max(abs(first.mean), abs(second.mean)):
+    # What rounding alone makes of the same number is no difference, nor what it leaves of none.
+    if abs(difference) < max(1e-6 * max(abs(first.mean), abs(second.mean)), TRACE):
         difference = 0.0
     error = math.hypot(first.standard_error, second.standard_error)
     score = float(standard_score(difference, 0.0, error))

@@ -45,10 +45,9 @@ class Observation:
     potential: NDArray[np.float64]
     """(nodes,) along x, mV, zero at the far end outside."""
     positions: NDArray[np.float64]
-    """(ions,) along x, nm; not a number for ions that are in a reservoir. Empty where ions are counted, and where
-    positions were not asked for."""
+    """(slots,) along x, nm; not a number for ions that are in a reservoir. Empty where ions are counted."""
     places: NDArray[np.float64]
-    """(transverse axes, ions) along the membrane, nm; those in pores are where their channel is."""
+    """(transverse axes, slots) along the membrane, nm; those in pores are where their channel is."""
     open_channels: Numbers
     """(channel types,)"""
     permeability: NDArray[np.float64]
@@ -103,8 +102,11 @@ class Engine(Protocol):
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
 
-    def observe(self, with_positions: bool = True) -> Observation:
-        """Look at the present state without changing it; without the positions of many ions it takes less time."""
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+        """Look at the present state without changing it.
+
+        `slots`, ascending: of which ions positions are told, of all by default; many take time.
+        """
 
     def memory(self) -> dict[str, NDArray]:
         """Return the arrays that change as steps are made, by name: all that is needed to go on."""

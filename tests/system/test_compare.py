@@ -91,6 +91,57 @@ def test_two_engines_are_run_compared_and_drawn(scenario, tmp_path):
     assert repeated["differences"] == numbers["differences"]
 
 
+FEW_IONS = """
+title = "Five potassium ions outside"
+[simulation]
+engine = "lattice"
+duration = "150 us"
+seed = 1
+[geometry]
+area = "100 nm^2"
+inside_length = "20 nm"
+outside_length = "4 nm"
+grid_spacing = "2 nm"
+[membrane]
+thickness = "4 nm"
+capacitance = "1 uF/cm^2"
+[inside]
+K = "140 mM"
+Cl = "10 mM"
+[outside]
+K = "20 mM"
+Na = "130 mM"
+Cl = "150 mM"
+[[channels]]
+name = "K leak"
+count = 10
+permeability = { K = "0.037 nm^3/ns" }
+[recording]
+interval = "100 ns"
+events = false
+"""
+
+
+def test_few_ions_rest_elsewhere_than_their_mean_and_the_verdict_says_why(tmp_path):
+    """One ion moves the membrane by 120 mV: statistical mechanics has it at -34 mV, the mean field at -50."""
+    path = tmp_path / "few.toml"
+    path.write_text(FEW_IONS)
+    folder = tmp_path / "out"
+    result = compare(
+        path, "--engines", "lattice,continuum", "--replicas", 6, "--output", folder, "--no-figures"
+    )
+    assert result.exit_code == 0, result.output
+    numbers = json.loads((folder / "compare.json").read_text())
+    differences = {one["quantity"]: one for one in numbers["differences"]}
+    potential = differences["membrane_potential"]
+    # 16 mV is expected; beyond five standard errors, and below twice of it.
+    assert 5.0 * potential["standard_error"] < potential["difference"] < 32.0
+    assert differences["concentration_inside.Na"]["difference"] == 0.0
+    verdict = "\n".join(numbers["verdict"])
+    assert "real: membrane_potential" in verdict
+    assert "few ions: 5 of K outside" in verdict
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

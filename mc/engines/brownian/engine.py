@@ -157,7 +157,7 @@ class BrownianEngine(DrivenEngine):
         # With the field of what was taken up, also for who looks before the next step.
         stepping.advance(self.state, 0)
 
-    def observe(self, with_positions: bool = True) -> Observation:
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Look at the present state, after the drift that is due, without changing it.
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
@@ -186,8 +186,8 @@ class BrownianEngine(DrivenEngine):
             bulk_concentrations=self._bulk_concentrations(bath_counts),
             cell_concentrations=self._along_x(bath_counts[:, :, :-2]) / self._cell_ions_per_millimolar,
             potential=np.concatenate([inner[:-1][::-1], outer[:-1]]),
-            positions=self._physical_positions(look.positions) if with_positions else np.zeros(0),
-            places=self._places() if with_positions else np.zeros((0, 0)),
+            positions=self._physical_positions(slots),
+            places=self._places(slots),
             open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
             permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
             states=self._count_states(),
@@ -278,24 +278,37 @@ class BrownianEngine(DrivenEngine):
             ions[:, side] = bath_counts[:, side, cells.start : cells.stop + 1].sum(axis=1)
         return ions / self._bulk_volumes / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 
-    def _physical_positions(self, positions: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _physical_positions(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
+        """Return the position of each ion along x, of all without `slots`; in pores it is the depth."""
+        positions = self.state.look.positions
+        positions = positions if slots is None else positions[slots]
         thickness = self.scenario.membrane.thickness
         x = np.where(positions > 0, positions + np.float32(thickness), positions)
         x[positions >= motion.BEYOND] = np.nan
-        in_pores = self._ions_in_pores()
-        x[in_pores["ion"]] = in_pores["depth"]
+        which, in_pores = self._in_pores_among(slots)
+        x[which] = in_pores["depth"]
         return x
 
-    def _places(self) -> NDArray[np.float64]:
+    def _places(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """Return the place of each ion along each transverse axis; those in pores are where their channel is."""
-        plane = self.state.plane
+        plane, positions = self.state.plane, self.state.look.positions
         if plane is None:
-            return np.zeros((0, self.n_slots))
-        places: NDArray[np.float64] = plane.look_transverse.astype(np.float64)
-        places[:, self.state.look.positions >= motion.BEYOND] = np.nan
-        in_pores = self._ions_in_pores()
-        places[:, in_pores["ion"]] = plane.mouths.sites[in_pores["channel"]]
+            return np.zeros((0, positions.size if slots is None else slots.size))
+        chosen = slice(None) if slots is None else slots
+        places: NDArray[np.float64] = plane.look_transverse[:, chosen].astype(np.float64)
+        places[:, positions[chosen] >= motion.BEYOND] = np.nan
+        which, in_pores = self._in_pores_among(slots)
+        places[:, which] = plane.mouths.sites[in_pores["channel"]]
         return places
+
+    def _in_pores_among(self, slots: NDArray[np.int64] | None) -> tuple[NDArray[np.intp], NDArray]:
+        """Return which of `slots` are in pores, and the pores' entries of these."""
+        in_pores = self._ions_in_pores()
+        if slots is None:
+            return in_pores["ion"].astype(np.intp), in_pores
+        at = np.searchsorted(slots, in_pores["ion"])
+        is_among = np.append(slots, -1)[at] == in_pores["ion"]
+        return at[is_among], in_pores[is_among]
 
     def _displaced_charge(self, species_in_pores: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the charge displaced through the slab by all that were in pores: z times the way over its thickness.

@@ -220,7 +220,7 @@ class ContinuumEngine(DrivenEngine):
 
     # --- what is looked at ---
 
-    def observe(self, with_positions: bool = True) -> Observation:
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if ions or charge are missing, or if the field does not agree with the charges.

@@ -89,7 +89,7 @@ class LatticeEngine(DrivenEngine):
         self._do_what_is_due(int(saved["step"][0]) - 1)
         restore(self.memory(), saved)
 
-    def observe(self, with_positions: bool = True) -> Observation:
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
