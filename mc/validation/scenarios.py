@@ -59,6 +59,7 @@ capacitance = "1 uF/cm^2"
 [recording]
 interval = "{interval:.12g} ns"
 positions_interval = "{duration:.12g} ns"
+positions_stride = 1
 {recording}
 
 {more}

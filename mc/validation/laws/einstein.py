@@ -42,6 +42,7 @@ Cl = "100 mM"
 [recording]
 interval = "4 ns"
 positions_interval = "4 ns"
+positions_stride = 1
 """
 
 
