@@ -152,6 +152,7 @@ def test_nothing_is_few_in_a_large_patch():
     one, other = (
         SimpleNamespace(
             engine=engine,
+            has_noise=engine != "continuum",
             time_step=1.0,
             scenario=make_scenario(engine, area=2e6, count=4000, spacing=0.3, outside_potassium=20.0),
         )

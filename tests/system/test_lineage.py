@@ -72,7 +72,7 @@ def test_a_single_other_bit_is_found_and_said(straight, tmp_path):
 def test_an_unfinished_run_is_not_repeated(straight, tmp_path):
     shutil.copytree(straight, tmp_path / "run")
     with h5py.File(tmp_path / "run" / "run.h5", "r+") as file:
-        file["metadata"].attrs["finished"] = False
+        file["metadata/end"].attrs["finished"] = False
     result = run_command("rerun", tmp_path / "run")
     assert result.exit_code == 2
     assert "ionmc resume" in result.stderr

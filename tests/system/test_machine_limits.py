@@ -69,8 +69,10 @@ def test_the_estimate_of_memory_holds_a_run_of_a_million_ions_and_not_twice_of_i
         "recording.positions_interval",
     )
     overrides = ["geometry.area=0.109 um^2", *(f"{key}=4 ns" for key in times)]
-    command = [sys.executable, "-c", USED, str(scenario), str(tmp_path / "run"), *overrides]
-    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    # Compiling takes a gigabyte: the first run is not counted.
+    for name in ("first", "second"):
+        command = [sys.executable, "-c", USED, str(scenario), str(tmp_path / name), *overrides]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     estimate, used = map(float, found)
     assert used < estimate < 2.0 * used
 
