@@ -51,16 +51,23 @@ import mc
 import mc.simulation
 from mc.scenario.advice import advise
 from mc.scenario.limits import estimate_memory
+
+def used():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+# Compiling takes a gigabyte: a small run does it beforehand.
+small = mc.read_scenario(sys.argv[1], [*sys.argv[3:], "geometry.area=0.002 um^2"])
+mc.simulate(small, sys.argv[2], threads=1).close()
 scenario = mc.read_scenario(sys.argv[1], sys.argv[3:])
-estimate = estimate_memory(advise(scenario))
-before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-mc.simulate(scenario, sys.argv[2], threads=1).close()
-print(estimate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+before, seen = used(), []
+mc.simulate(scenario, sys.argv[2], threads=1, overwrite=True, on_progress=lambda _: seen.append(used())).close()
+print(estimate_memory(advise(scenario)), max(seen) - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux tells it")
-def test_the_estimate_of_memory_holds_a_run_of_a_million_ions_and_not_twice_of_it(tmp_path):
+def test_the_estimate_of_memory_holds_a_run_of_two_million_ions_and_little_more(tmp_path):
+    """Beside its ions 180 MB are set aside for the program and for buffers, which a short run does not fill."""
     scenario = Path(mc.__file__).parents[1] / "scenarios" / "resting_potential.toml"
     times = (
         "simulation.duration",
@@ -68,13 +75,12 @@ def test_the_estimate_of_memory_holds_a_run_of_a_million_ions_and_not_twice_of_i
         "recording.profile_interval",
         "recording.positions_interval",
     )
-    overrides = ["geometry.area=0.109 um^2", *(f"{key}=4 ns" for key in times)]
-    # Compiling takes a gigabyte: the first run is not counted.
-    for name in ("first", "second"):
-        command = [sys.executable, "-c", USED, str(scenario), str(tmp_path / name), *overrides]
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    overrides = ["geometry.area=0.218 um^2", *(f"{key}=4 ns" for key in times)]
+    command = [sys.executable, "-c", USED, str(scenario), str(tmp_path / "run"), *overrides]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     estimate, used = map(float, found)
-    assert used < estimate < 2.0 * used
+    # A process that has compiled holds free memory already.
+    assert used < estimate < max(used, 0.0) + 320e6
 
 
 def test_a_run_that_does_not_fit_is_refused_before_it_starts_and_can_be_forced(tmp_path, monkeypatch):
