@@ -3,6 +3,7 @@
 Lengths in nm, times in ns, diffusion coefficients in nm2/ns, concentrations in mM, potentials in mV.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -265,7 +266,7 @@ def stirred_mouth(stirring: float, n_pieces: int = 400) -> float:
     places = (np.arange(n_pieces) + 0.5) / n_pieces
     distance = np.abs(places[:, np.newaxis] - places)
     # A piece at itself: the mean of the logarithm over it as seen from its middle.
-    np.fill_diagonal(distance, 1.0 / (2.0 * np.e * n_pieces))
+    np.fill_diagonal(distance, 1.0 / (2.0 * math.e * n_pieces))
     concentration = -np.log(distance) / (np.pi * n_pieces)
     deviation = np.eye(n_pieces) - 1.0 / n_pieces
     flux = np.linalg.solve(np.eye(n_pieces) + stirring * deviation @ concentration, np.ones(n_pieces))
