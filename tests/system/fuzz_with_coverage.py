@@ -1,7 +1,7 @@
 """Scenario files bent by atheris towards code that none has reached yet, and what must hold of each.
 
     pip install atheris
-    python tests/system/fuzz_with_coverage.py -atheris_runs=100000 -timeout=0 -handle_alrm=0
+    python tests/system/fuzz_with_coverage.py -atheris_runs=100000
 
 Begins with the shipped scenarios; further folders of inputs are arguments, as are the options of libFuzzer. What
 offends is written where it was started, as crash-*. See `fuzz_scenarios` for what an offence is.
