@@ -90,6 +90,7 @@ def main() -> None:
         "samples": len(samples),
         "memory_bytes": memory[-1],
         "memory_growth_bytes": growth,
+        "memory_over_time_bytes": memory[:: max(1, len(samples) // 20)].tolist(),
         "largest_ledger_charge_e": charge,
         "file_bytes": size[-1],
         "file_deviation_from_line": deviation,

@@ -114,9 +114,14 @@ class DrivenEngine(ABC):
         """Of each channel type, where the states of all types stand in a row; and their number."""
         return np.cumsum([0, *(len(one.states) for one in self.scenario.channels)])
 
+    @cached_property
+    def _first_state_of_channels(self) -> NDArray[np.int64]:
+        """Of each channel, the first state of its type; types never change."""
+        return self._first_state[self.state.channels.chains["channel_type"]]
+
     def _count_states(self) -> tuple[Numbers, ...]:
         """Return for each channel type the number of channels in each state."""
-        chains, first_state = self.state.channels.chains, self._first_state
-        states = first_state[chains["channel_type"]] + chains["state"]
+        first_state = self._first_state
+        states = self._first_state_of_channels + self.state.channels.chains["state"]
         counts = np.bincount(states, minlength=int(first_state[-1]))
         return tuple(counts[i:j] for i, j in itertools.pairwise(first_state))
