@@ -64,11 +64,19 @@ def moment(page):
     return float(page.inner_text("#moment").split()[0])
 
 
+# Observers are told in the order in which they were made: the page's own, which draws, before this one.
+IN_SIGHT = """Promise.all(['cells', 'ions'].map((id) => new Promise((done) => {
+  new IntersectionObserver((entries, observer) => {
+    if (entries.some((entry) => entry.isIntersecting)) { observer.disconnect(); done(); }
+  }).observe(document.getElementById(id));
+})))"""
+
+
 @pytest.fixture
 def at_start(page):
     """The page, rewound, with the ions in sight: what is out of sight is not drawn."""
     page.locator("#cells").scroll_into_view_if_needed()
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(IN_SIGHT)
     page.locator("#scrub").fill("0")
     return page
 
