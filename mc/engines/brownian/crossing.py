@@ -7,6 +7,8 @@ The decomposition is exact for any time step in the limit of small open area, an
    drifting Brownian motion to reach the mouth depth before it comes back.
 2. Inside. Sub-steps of drift and Gaussian diffusion; between two points the Brownian bridge tells exactly whether
    an end was touched. An ion that enters does so at any time of its step alike, and walks for the rest of it.
+   As it moves it charges the membrane, and the field in all pores follows at once: otherwise an ion that crosses
+   within a step would do so in the field before it, and the balance of both ways would depend on the step.
 3. An ion that touches an end is in the bath on that side, and walks there, reflected, for the rest of the step.
 4. A closed gate stands at the mouth depth of the inner end: it blocks entry and exit there, while the rest of the
    pore stays open to the outside and its ions keep their equilibrium with it. Were the outer end shut as well, every
@@ -72,7 +74,10 @@ class Scene(NamedTuple):
     chains: np.ndarray
     """(channels,) see `membrane.gating.CHAIN`."""
     slopes: np.ndarray
-    """(species,) u = z E/(kT/e) along x in the slab, 1/nm."""
+    """(species,) u = z E/(kT/e) along x in the slab, 1/nm; they follow every move in a pore."""
+    slope_per_move: np.ndarray
+    """(species, species) by how much the slope of one falls when an ion of the other moves along x, 1/nm for each nm:
+    z_1 z_2 e/(C d^2 kT/e). Zero where the drop is held, and in the plane, where it is found with the field only."""
     lengths: np.ndarray
     """(2,) of the baths, nm."""
     diffusion_coefficients: np.ndarray
@@ -314,6 +319,7 @@ def lowest_point(before, after, variance, draw):
 def walk_in_pore(
     depth,
     slope,
+    slope_per_move,
     diffusion_coefficient,
     thickness,
     is_open,
@@ -327,6 +333,8 @@ def walk_in_pore(
 ):
     """Random-walk one ion in its pore for `duration` ns.
 
+    `slope`: u = z E/(kT/e) in 1/nm, which falls by `slope_per_move` for each nm that the ion moves along x.
+
     Returns its depth in nm, the time left in ns after it has come out, and a standard normal number for the walk in
     the bath that then follows. Depth 0 means out at the inner end, `thickness` out at the outer end. A closed gate at
     `gate_depth` reflects exactly, by the running minimum of the path (Skorokhod's reflection).
@@ -334,14 +342,13 @@ def walk_in_pore(
     interval = duration / substeps
     variance = 2.0 * diffusion_coefficient * interval
     deviation = math.sqrt(variance)
-    shift = diffusion_coefficient * slope * interval
     if not is_open and depth < gate_depth:
         return 0.0, duration, normal_pair(normal_key, ion, step * substeps)[0]
     for substep in range(substeps):
         counter = step * substeps + substep
         normal, spare = normal_pair(normal_key, ion, counter)
         inner_draw, outer_draw = uniform_pair(bridge_key, ion, counter)
-        target = depth + shift + deviation * normal
+        target = depth + diffusion_coefficient * slope * interval + deviation * normal
         time_left = (substeps - substep - 0.5) * interval
         if is_open:
             if inner_draw < touches(depth, target, variance):
@@ -350,8 +357,16 @@ def walk_in_pore(
             target -= min(lowest_point(depth - gate_depth, target - gate_depth, variance, inner_draw), 0.0)
         if outer_draw < touches(thickness - depth, thickness - target, variance):
             return thickness, time_left, spare
+        slope -= slope_per_move * (target - depth)
         depth = target
     return depth, 0.0, 0.0
+
+
+@internal
+def let_field_follow(moved, species, scene):
+    """Let the field in the pores follow an ion that has moved so far along x (nm) in one."""
+    for other in range(scene.slopes.size):
+        scene.slopes[other] -= scene.slope_per_move[other, species] * moved
 
 
 @internal
@@ -367,6 +382,7 @@ def admit(ion, species, pores, n_at_level, scene, draw, plane):
     entry.depth = mouth_depth if side == INSIDE else pores.thickness - mouth_depth
     entry.origin = side
     pores.n_ions[0] += 1
+    let_field_follow(mouth_depth if side == INSIDE else -mouth_depth, species, scene)
     take_out(ion, x, species, scene.sums, plane)
     scene.positions[ion] = PARKED
     put_in(ion, PARKED, species, scene.sums, plane)
@@ -411,6 +427,7 @@ def walk(row, duration, pores, scene, step, crossings, plane):
     depth, time_left, normal = walk_in_pore(
         entry.depth,
         slope_in(entry.channel, species, scene, plane),
+        scene.slope_per_move[species, species],
         pores.diffusion_coefficient[chain.channel_type, chain.level, species],
         pores.thickness,
         chain.level > 0,
@@ -422,6 +439,7 @@ def walk(row, duration, pores, scene, step, crossings, plane):
         entry.ion,
         step,
     )
+    let_field_follow(depth - entry.depth, species, scene)
     if 0.0 < depth < pores.thickness:
         entry.depth = depth
         scene.positions[entry.ion] = PARKED

@@ -94,6 +94,8 @@ class Field(NamedTuple):
     conductivities: np.ndarray
     slopes: np.ndarray
     """(species,) u = z E/(kT/e) in the pores, along x, 1/nm."""
+    slope_per_move: np.ndarray
+    """(species, species) see `crossing.Scene`."""
     slab_drop: np.ndarray
     """(1,) potential of the inner minus the outer face, mV."""
     clamped_drop: float
@@ -464,6 +466,7 @@ def advance(state, n_steps):
     scene = Scene(
         channels.chains,
         field.slopes,
+        field.slope_per_move,
         box.lengths,
         ions.diffusion_coefficients,
         ions.first_ion,

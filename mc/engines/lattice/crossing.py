@@ -14,6 +14,10 @@ the potential by 1/(1 - a/2), a the step over the charging time C/g: the crossin
 many parts that a is small in each, and the drop follows from part to part. Where that takes more parts than ions
 cross, they cross one by one, each after a time of its own (Gillespie 1977, J. Phys. Chem. 81:2340). What pumps carry
 in the step changes the drop evenly, so that leaks meet the mean of it.
+
+An ion on its way through a pore charges the membrane as it goes. On the share f of the way its energy sags by
+z^2 e^2/(2 C) f (1 - f) below the straight line between the ends, and the flux is one over the mean of exp(energy/kT)
+along the way (Kramers 1940, Physica 7:284): ions cross the faster, the more one of them moves the potential.
 """
 
 import math
@@ -37,6 +41,14 @@ LOOKS_AT_PUMPED = 10
 
 PARTS_PER_CROSSING = 1.0 / 3.0
 """What it costs to let one ion cross by itself over what one part costs."""
+
+
+LEGENDRE = (
+    (0.2386191860831969, 0.4679139345726910),
+    (0.6612093864662645, 0.3607615730481386),
+    (0.9324695142031521, 0.1713244923791704),
+)
+"""The positive points and weights of the rule of six points on (-1, 1)."""
 
 
 class Pores(NamedTuple):
@@ -155,16 +167,39 @@ def share_among_types(n, pores, species, column, direction, key, draw):
 
 
 @compiled
+def sagging_factor(u, sag):
+    """Return by what factor more ions cross if their energy sags on the way by sag f (1 - f).
+
+    The mean of exp(-u f) over that of exp(-u f - sag f (1 - f)), by Gauss & Legendre: the same for both ways, so that
+    their balance is exact. `u`: z V/(kT/e), V the mean of the drops before and after; `sag`: z^2 e/(2 C kT/e).
+    """
+    steepness = abs(u)
+    straight, sagging = 0.0, 0.0
+    for point, weight in LEGENDRE:
+        # Two points of the way, f = (1 - point)/2 and 1 - f; over what the outermost have, which may be too large.
+        outer = math.exp(-0.5 * steepness * (LEGENDRE[-1][0] - point))
+        both = weight * outer * (1.0 + math.exp(-steepness * point))
+        straight += both
+        sagging += both * math.exp(-0.25 * sag * (1.0 - point * point))
+    return straight / sagging
+
+
+@compiled
 def one_way_volumes(valence, drop, own_drop, thermal_potential):
     """Return by what factors more than its permeability a channel lets pass of the ions inside and outside.
 
-    What an ion meets is the mean of the drops before and after it, `own_drop` from the drop: the balance of both ways
-    is then exact, also where one ion moves the potential by a kT/e.
+    On the way the ion meets the mean of the drops before and after it, `own_drop` from the drop: the balance of both
+    ways is then exact, also where one ion moves the potential by a kT/e.
     """
     u = valence * drop / thermal_potential
+    if own_drop == 0.0:
+        return goldman_factor(u), goldman_factor(u) - u
     own = valence**2 * own_drop / thermal_potential
-    back = u + own
-    return goldman_factor(u - own), goldman_factor(back) - back
+    out, back = u - own, u + own
+    return (
+        goldman_factor(out) * sagging_factor(out, own),
+        (goldman_factor(back) - back) * sagging_factor(back, own),
+    )
 
 
 @internal

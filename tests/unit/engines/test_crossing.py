@@ -204,15 +204,51 @@ def test_the_bridge_gives_the_first_passage_of_drifting_brownian_motion(drift):
 GATE_DEPTH = 0.3
 
 
-def walk_out(ion, depth, slope, is_open=True, time_step=1.0, substeps=13):
+def walk_out(ion, depth, slope, is_open=True, time_step=1.0, substeps=13, slope_per_move=0.0):
     """Walk one ion until it is out; return its end and the time left in that step."""
     step, time_left = 0, 0.0
     while 0.0 < depth < THICKNESS:
+        before = depth
         depth, time_left, _ = crossing.walk_in_pore(
-            depth, slope, 1.0, THICKNESS, is_open, GATE_DEPTH, substeps, time_step, *KEYS, ion, step
+            depth,
+            slope,
+            slope_per_move,
+            1.0,
+            THICKNESS,
+            is_open,
+            GATE_DEPTH,
+            substeps,
+            time_step,
+            *KEYS,
+            ion,
+            step,
         )
+        slope -= slope_per_move * (depth - before)
         step += 1
     return depth, time_left, step
+
+
+@pytest.mark.parametrize("time_step", [1.0, 30.0])
+def test_an_ion_climbs_its_own_charge_however_long_the_step(time_step):
+    """The chance to leave outward, for the energy -u x + s x^2/2, x from where it starts; 4000 walks, 5 sigma."""
+    n, start, slope, per_move = 4000, 0.8, 0.4, 0.6
+    depths = np.linspace(0.0, THICKNESS, 4001)
+    moved = depths - start
+
+    def chance(per_move):
+        weights = np.exp(-slope * moved + 0.5 * per_move * moved**2)
+        return np.trapezoid(np.where(depths <= start, weights, 0.0), depths) / np.trapezoid(weights, depths)
+
+    substeps = math.ceil(13 * time_step)
+    outward = sum(
+        walk_out(ion, start, slope, time_step=time_step, substeps=substeps, slope_per_move=per_move)[0]
+        == THICKNESS
+        for ion in range(n)
+    )
+    expected = chance(per_move)
+    error = 5.0 * math.sqrt(n * expected * (1.0 - expected))
+    assert abs(outward - n * expected) < error
+    assert abs(outward - n * chance(0.0)) > error
 
 
 @pytest.mark.parametrize("slope", [-0.6, 0.0, 0.6])
@@ -269,7 +305,7 @@ def test_a_closed_gate_reflects_the_drifting_walk_exactly():
     depth = GATE_DEPTH + 0.5
     for step in range(n):
         depth, _, _ = crossing.walk_in_pore(
-            depth, slope, 1.0, 50.0, False, GATE_DEPTH, 1, 0.03, *KEYS, 1, step
+            depth, slope, 0.0, 1.0, 50.0, False, GATE_DEPTH, 1, 0.03, *KEYS, 1, step
         )
         total += depth - GATE_DEPTH
     # Correlation time of the reflected walk: about 4/(D u^2) ns, 33 steps.
@@ -287,12 +323,12 @@ def test_lowest_point_inverts_touches():
 
 def test_an_ion_that_stays_has_no_time_left_and_one_that_leaves_has_no_more_than_the_step():
     depth, time_left, normal = crossing.walk_in_pore(
-        2.0, 0.0, 1e-9, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1
+        2.0, 0.0, 0.0, 1e-9, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1
     )
     assert depth == pytest.approx(2.0, abs=1e-3)
     assert (time_left, normal) == (0.0, 0.0)
     depth, time_left, _ = crossing.walk_in_pore(
-        0.01, -5.0, 1.0, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1
+        0.01, -5.0, 0.0, 1.0, THICKNESS, True, GATE_DEPTH, 5, 1.0, *KEYS, 1, 1
     )
     assert depth == 0.0
     assert 0.0 < time_left < 1.0

@@ -5,6 +5,7 @@ import copy
 import numba
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.linalg import expm
 from small_membrane import TABLES
 
@@ -294,6 +295,21 @@ def cross_many(state, one_by_one, per_charge, pumped, time_step, n_trials):
         leaving += pores.leaving[:, :, 0]
         end += drops[0]
     return leaving / n_trials, end / n_trials
+
+
+@pytest.mark.parametrize("u", [-8.0, -3.0, 0.0, 0.5, 5.0])
+@pytest.mark.parametrize("sag", [0.015, 0.75, 2.25])
+def test_sagging_factor_is_the_ratio_of_kramers_integrals(u, sag):
+    straight, _ = quad(lambda f: np.exp(-u * f), 0.0, 1.0, epsrel=1e-12)
+    sagging, _ = quad(lambda f: np.exp(-u * f - sag * f * (1.0 - f)), 0.0, 1.0, epsrel=1e-12)
+    assert crossing.sagging_factor(u, sag) == pytest.approx(straight / sagging, rel=1e-4)
+    assert crossing.sagging_factor(-u, sag) == crossing.sagging_factor(u, sag)
+    assert crossing.sagging_factor(u, 0.0) == pytest.approx(1.0, rel=1e-15)
+
+
+def test_sagging_factor_where_the_field_is_beyond_all_measure():
+    """There the ion has crossed before the membrane has followed."""
+    assert 1.0 <= crossing.sagging_factor(1e5, 1.0) < 1.05
 
 
 def test_one_by_one_as_many_cross_as_in_many_parts():
