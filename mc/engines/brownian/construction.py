@@ -194,5 +194,4 @@ def _make_mouths(
         bin_start=np.concatenate([[0], np.cumsum([len(one) for one in reaching])]).astype(np.int64),
         bin_channels=np.array([channel for one in reaching for channel in one], dtype=np.int64),
         most_capture=most_capture,
-        slope_per_drop=ions.valences / box.thermal_potential / scenario.membrane.thickness,
     )

@@ -74,10 +74,15 @@ class Scene(NamedTuple):
     chains: np.ndarray
     """(channels,) see `membrane.gating.CHAIN`."""
     slopes: np.ndarray
-    """(species,) u = z E/(kT/e) along x in the slab, 1/nm; they follow every move in a pore."""
-    slope_per_move: np.ndarray
-    """(species, species) by how much the slope of one falls when an ion of the other moves along x, 1/nm for each nm:
-    z_1 z_2 e/(C d^2 kT/e). Zero where the drop is held, and in the plane, where it is found with the field only."""
+    """(species,) u = z E/(kT/e) along x in the slab, as the field was found, 1/nm."""
+    slope_per_drop: np.ndarray
+    """(species,) what a drop in mV is multiplied with to give such a slope."""
+    drop_per_move: float
+    """By how much the drop falls as an elementary charge moves along x in a pore, e/(C d) in mV/nm: the baths spread
+    it over the whole membrane within a nanosecond. Zero where the drop is held."""
+    fallen: np.ndarray
+    """(1,) mV by which it has, since the field was found."""
+    valences: np.ndarray
     lengths: np.ndarray
     """(2,) of the baths, nm."""
     diffusion_coefficients: np.ndarray
@@ -199,7 +204,9 @@ def choose_channel(pores, n_at_level, chains, species, side, slope, draw):
 
 
 @internal
-def set_mouth_exponents(pores, mouths, diffusion_coefficients, time_step, exponents, thresholds):
+def set_mouth_exponents(
+    pores, mouths, slope_per_drop, diffusion_coefficients, time_step, exponents, thresholds
+):
     """Write upper bounds of what `set_entry_exponents` gives, for any place along the membrane and any open gates."""
     lowest, highest = 0.0, 0.0
     for channel in range(mouths.drops.size):
@@ -208,7 +215,7 @@ def set_mouth_exponents(pores, mouths, diffusion_coefficients, time_step, expone
         highest = drop if channel == 0 else max(highest, drop)
     for species in range(diffusion_coefficients.size):
         for side in range(2):
-            per_drop = mouths.slope_per_drop[species] if side == INSIDE else -mouths.slope_per_drop[species]
+            per_drop = slope_per_drop[species] if side == INSIDE else -slope_per_drop[species]
             # Entry is the faster, the steeper the slope into the pore.
             slope = max(per_drop * lowest, per_drop * highest)
             velocity = 0.0
@@ -224,7 +231,7 @@ def set_mouth_exponents(pores, mouths, diffusion_coefficients, time_step, expone
 
 
 @internal
-def sum_velocities(position, species, side, limit, pores, chains, mouths):
+def sum_velocities(position, species, side, limit, pores, scene, mouths):
     """Return the velocity of entry at a place along a face, nm/ns, and the last channel that it was summed over.
 
     The sum stops at the channel that takes it beyond `limit`: with a limit drawn uniformly up to the whole sum, that
@@ -235,13 +242,13 @@ def sum_velocities(position, species, side, limit, pores, chains, mouths):
     which = min(int64(position / mouths.period * n_bins), n_bins - 1)
     for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
         channel = mouths.bin_channels[k]
-        channel_type = chains[channel].channel_type
-        capture = pores.capture[channel_type, chains[channel].level, species, side]
+        channel_type = scene.chains[channel].channel_type
+        capture = pores.capture[channel_type, scene.chains[channel].level, species, side]
         if capture == 0.0:
             continue
         if not is_beneath(position, mouths.sites[channel], mouths.widths[channel_type], mouths.period):
             continue
-        slope = mouths.slope_per_drop[species] * mouths.drops[channel]
+        slope = scene.slope_per_drop[species] * mouths.drops[channel]
         sign = 1.0 if side == INSIDE else -1.0
         entry = entry_velocity(slope, pores.mouth_depth[channel_type], sign)
         velocity = capture / mouths.areas[channel_type] * entry
@@ -261,7 +268,7 @@ def chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plan
     if plane is None:
         return entry_probability(exponents[species, side], overshoot)
     place = plane.transverse[0, ion]
-    velocity, _ = sum_velocities(place, species, side, math.inf, pores, scene.chains, plane.mouths)
+    velocity, _ = sum_velocities(place, species, side, math.inf, pores, scene, plane.mouths)
     exponent = entry_exponent(velocity, scene.diffusion_coefficients[species], time_step)
     return entry_probability(exponent, overshoot)
 
@@ -272,17 +279,18 @@ def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
     if plane is None:
         return choose_channel(pores, n_at_level, scene.chains, species, side, scene.slopes[species], draw)
     place = plane.transverse[0, ion]
-    total, _ = sum_velocities(place, species, side, math.inf, pores, scene.chains, plane.mouths)
-    _, chosen = sum_velocities(place, species, side, draw * total, pores, scene.chains, plane.mouths)
+    total, _ = sum_velocities(place, species, side, math.inf, pores, scene, plane.mouths)
+    _, chosen = sum_velocities(place, species, side, draw * total, pores, scene, plane.mouths)
     return chosen
 
 
 @internal
 def slope_in(channel, species, scene, plane):
-    """Return u = z E/(kT/e) along x in a pore, 1/nm."""
-    if plane is None:
-        return scene.slopes[species]
-    return plane.mouths.slope_per_drop[species] * plane.mouths.drops[channel]
+    """Return u = z E/(kT/e) along x in a pore now, 1/nm."""
+    found = scene.slopes[species]
+    if plane is not None:
+        found = scene.slope_per_drop[species] * plane.mouths.drops[channel]
+    return found - scene.slope_per_drop[species] * scene.fallen[0]
 
 
 @internal
@@ -365,8 +373,7 @@ def walk_in_pore(
 @internal
 def let_field_follow(moved, species, scene):
     """Let the field in the pores follow an ion that has moved so far along x (nm) in one."""
-    for other in range(scene.slopes.size):
-        scene.slopes[other] -= scene.slope_per_move[other, species] * moved
+    scene.fallen[0] += scene.valences[species] * moved * scene.drop_per_move
 
 
 @internal
@@ -427,7 +434,7 @@ def walk(row, duration, pores, scene, step, crossings, plane):
     depth, time_left, normal = walk_in_pore(
         entry.depth,
         slope_in(entry.channel, species, scene, plane),
-        scene.slope_per_move[species, species],
+        scene.slope_per_drop[species] * scene.valences[species] * scene.drop_per_move,
         pores.diffusion_coefficient[chain.channel_type, chain.level, species],
         pores.thickness,
         chain.level > 0,

@@ -462,8 +462,9 @@ def make_state(
         node_charges=np.zeros(2 * stride, dtype=np.int64),
         conductivities=np.zeros(2 * stride),
         slopes=np.zeros(n_species),
-        slope_per_move=_slopes_per_move(scenario, composition, grid)
-        * (geometry.dimensions == 1 and clamped_potential is None),
+        slope_per_drop=composition.valences / (scenario.membrane.thickness * box.thermal_potential),
+        drop_per_move=(clamped_potential is None) / (grid.membrane_capacitance * scenario.membrane.thickness),
+        fallen=np.zeros(1),
         slab_drop=np.zeros(1),
         clamped_drop=np.nan if clamped_potential is None else float(clamped_potential),
         entry_exponents=np.zeros((n_species, 2)),
@@ -536,14 +537,6 @@ def _make_baths(lengths: NDArray, spacing: float, stride: int, is_open: bool) ->
     inside, outside = np.float32(lengths[0]), np.float32(lengths[1])
     mirrors = (motion.TRANSPARENT, motion.TRANSPARENT) if is_open else (inside, outside)
     return motion.Baths(inside, outside, *mirrors, np.float32(1.0 / spacing), stride)
-
-
-def _slopes_per_move(scenario: Scenario, composition: Composition, grid: Grid) -> NDArray[np.float64]:
-    """Return by how much the slope of each species falls as an ion of another moves in a pore, 1/nm for each nm."""
-    thermal = thermal_potential(scenario.simulation.temperature)
-    valences = composition.valences.astype(np.float64)
-    per_charges = 1.0 / (grid.membrane_capacitance * scenario.membrane.thickness**2 * thermal)
-    return np.outer(valences, valences) * per_charges
 
 
 def _reservoir_conductivities(

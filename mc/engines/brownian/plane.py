@@ -57,8 +57,6 @@ class Mouths(NamedTuple):
     bin_channels: np.ndarray
     most_capture: np.ndarray
     """(species,) largest sum, over mouths that overlap, of capture over mouth area, nm2/ns."""
-    slope_per_drop: np.ndarray
-    """(species,) what a drop in mV is multiplied with to give u = z E/(kT/e) in the slab, 1/nm."""
 
 
 class Sheet(NamedTuple):

@@ -94,8 +94,10 @@ class Field(NamedTuple):
     conductivities: np.ndarray
     slopes: np.ndarray
     """(species,) u = z E/(kT/e) in the pores, along x, 1/nm."""
-    slope_per_move: np.ndarray
-    """(species, species) see `crossing.Scene`."""
+    slope_per_drop: np.ndarray
+    drop_per_move: float
+    fallen: np.ndarray
+    """These three: see `crossing.Scene`."""
     slab_drop: np.ndarray
     """(1,) potential of the inner minus the outer face, mV."""
     clamped_drop: float
@@ -207,6 +209,7 @@ class State(NamedTuple):
 @internal
 def solve(box, ions, sums, pores, field, step, plane, line):
     """Find the field of the charges as they stand, and with it the drift of the step to come."""
+    field.fallen[0] = 0.0
     if line is not None:
         solve_along_normal(box, ions, sums, pores, field)
     if plane is not None:
@@ -232,9 +235,8 @@ def solve_along_normal(box, ions, sums, pores, field):
         mobility = ions.valences[species] * ions.diffusion_coefficients[species] / box.thermal_potential
         for cell in range(field.field.size):
             field.drift[species, cell] = mobility * box.time_step * field.field[cell]
-        # u = z E/(kT/e) along x in the pores, whose field is that of the whole slab.
-        electric_field = field.slab_drop[0] / pores.thickness
-        field.slopes[species] = ions.valences[species] * electric_field / box.thermal_potential
+        # Along x in the pores, whose field is that of the whole slab.
+        field.slopes[species] = field.slope_per_drop[species] * field.slab_drop[0]
 
 
 @internal
@@ -317,6 +319,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
         set_mouth_exponents(
             pores,
             plane.mouths,
+            field.slope_per_drop,
             ions.diffusion_coefficients,
             box.time_step,
             field.entry_exponents,
@@ -466,7 +469,10 @@ def advance(state, n_steps):
     scene = Scene(
         channels.chains,
         field.slopes,
-        field.slope_per_move,
+        field.slope_per_drop,
+        field.drop_per_move,
+        field.fallen,
+        ions.valences,
         box.lengths,
         ions.diffusion_coefficients,
         ions.first_ion,

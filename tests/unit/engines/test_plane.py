@@ -1,6 +1,7 @@
 """The engine with places along the membrane: mouths, ledger, threads."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
     thermal, chains = state.box.thermal_potential, state.channels.chains
     valences = state.ions.valences
     sum_velocities = crossing.sum_velocities.py_func
+    scene = SimpleNamespace(chains=chains.view(np.recarray), slope_per_drop=state.field.slope_per_drop)
     overlapping = 0
     for place in np.linspace(0.0, 99.99, 97):
         for side in range(2):
@@ -139,7 +141,7 @@ def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
                     n += 1
                 overlapping += n > 1
                 found, _ = sum_velocities(
-                    np.float32(place), species, side, math.inf, state.pores, chains.view(np.recarray), mouths
+                    np.float32(place), species, side, math.inf, state.pores, scene, mouths
                 )
                 assert found == pytest.approx(expected, rel=1e-9)
                 highest = crossing.entry_exponent(found, state.ions.diffusion_coefficients[species], 0.5)
