@@ -7,8 +7,8 @@ The decomposition is exact for any time step in the limit of small open area, an
    drifting Brownian motion to reach the mouth depth before it comes back.
 2. Inside. Sub-steps of drift and Gaussian diffusion; between two points the Brownian bridge tells exactly whether
    an end was touched. An ion that enters does so at any time of its step alike, and walks for the rest of it.
-   As it moves it charges the membrane, and the field in all pores follows at once: otherwise an ion that crosses
-   within a step would do so in the field before it, and the balance of both ways would depend on the step.
+   As it moves it charges the membrane, and the field that it meets follows: otherwise an ion that crosses within a
+   step would do so in the field before it, and the balance of both ways would depend on the step.
 3. An ion that touches an end is in the bath on that side, and walks there, reflected, for the rest of the step.
 4. A closed gate stands at the mouth depth of the inner end: it blocks entry and exit there, while the rest of the
    pore stays open to the outside and its ions keep their equilibrium with it. Were the outer end shut as well, every
@@ -77,12 +77,10 @@ class Scene(NamedTuple):
     """(species,) u = z E/(kT/e) along x in the slab, as the field was found, 1/nm."""
     slope_per_drop: np.ndarray
     """(species,) what a drop in mV is multiplied with to give such a slope."""
-    drop_per_move: float
-    """By how much the drop falls as an elementary charge moves along x in a pore, e/(C d) in mV/nm: the baths spread
-    it over the whole membrane within a nanosecond. Zero where the drop is held."""
-    fallen: np.ndarray
-    """(1,) mV by which it has, since the field was found."""
-    valences: np.ndarray
+    slope_per_move: np.ndarray
+    """(species,) by how much the slope that an ion meets falls as it moves along x in a pore, z^2 e/(C d^2 kT/e) in
+    1/nm for each nm: the baths spread its charge over the whole membrane within a nanosecond. Zero where the drop is
+    held."""
     lengths: np.ndarray
     """(2,) of the baths, nm."""
     diffusion_coefficients: np.ndarray
@@ -286,11 +284,10 @@ def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
 
 @internal
 def slope_in(channel, species, scene, plane):
-    """Return u = z E/(kT/e) along x in a pore now, 1/nm."""
-    found = scene.slopes[species]
-    if plane is not None:
-        found = scene.slope_per_drop[species] * plane.mouths.drops[channel]
-    return found - scene.slope_per_drop[species] * scene.fallen[0]
+    """Return u = z E/(kT/e) along x in a pore as the field was found, 1/nm."""
+    if plane is None:
+        return scene.slopes[species]
+    return scene.slope_per_drop[species] * plane.mouths.drops[channel]
 
 
 @internal
@@ -371,12 +368,6 @@ def walk_in_pore(
 
 
 @internal
-def let_field_follow(moved, species, scene):
-    """Let the field in the pores follow an ion that has moved so far along x (nm) in one."""
-    scene.fallen[0] += scene.valences[species] * moved * scene.drop_per_move
-
-
-@internal
 def admit(ion, species, pores, n_at_level, scene, draw, plane):
     """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
     x = scene.positions[ion]
@@ -389,7 +380,6 @@ def admit(ion, species, pores, n_at_level, scene, draw, plane):
     entry.depth = mouth_depth if side == INSIDE else pores.thickness - mouth_depth
     entry.origin = side
     pores.n_ions[0] += 1
-    let_field_follow(mouth_depth if side == INSIDE else -mouth_depth, species, scene)
     take_out(ion, x, species, scene.sums, plane)
     scene.positions[ion] = PARKED
     put_in(ion, PARKED, species, scene.sums, plane)
@@ -426,15 +416,18 @@ def release(row, side, distance, species, pores, scene, step, crossings, plane):
 
 
 @internal
-def walk(row, duration, pores, scene, step, crossings, plane):
-    """Walk the ion of a row of the pore table for `duration` ns; if it comes out, it is then back in a bath."""
+def walk(row, moved, duration, pores, scene, step, crossings, plane):
+    """Walk the ion of a row of the pore table for `duration` ns; if it comes out, it is then back in a bath.
+
+    `moved`: along x since the field was found, nm.
+    """
     entry = pores.table[row]
     chain = scene.chains[entry.channel]
     species = find_group(entry.ion, scene.first_ion)
     depth, time_left, normal = walk_in_pore(
         entry.depth,
-        slope_in(entry.channel, species, scene, plane),
-        scene.slope_per_drop[species] * scene.valences[species] * scene.drop_per_move,
+        slope_in(entry.channel, species, scene, plane) - scene.slope_per_move[species] * moved,
+        scene.slope_per_move[species],
         pores.diffusion_coefficient[chain.channel_type, chain.level, species],
         pores.thickness,
         chain.level > 0,
@@ -446,7 +439,6 @@ def walk(row, duration, pores, scene, step, crossings, plane):
         entry.ion,
         step,
     )
-    let_field_follow(depth - entry.depth, species, scene)
     if 0.0 < depth < pores.thickness:
         entry.depth = depth
         scene.positions[entry.ion] = PARKED
@@ -462,7 +454,7 @@ def walk_all(pores, scene, time_step, step, crossings, plane):
     """Walk every ion that is in a pore for one time step."""
     # Backwards, because a row that is freed is filled with the last one, which has walked already.
     for row in range(pores.n_ions[0] - 1, -1, -1):
-        walk(row, time_step, pores, scene, step, crossings, plane)
+        walk(row, 0.0, time_step, pores, scene, step, crossings, plane)
 
 
 @internal
@@ -486,7 +478,10 @@ def admit_candidates(
             if relative_draw < 1.0:
                 admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
                 # Given that it is below 1, the draw is uniform: it says how much of the step is left.
-                walk(pores.n_ions[0] - 1, relative_draw * time_step, pores, scene, step, crossings, plane)
+                row, duration = pores.n_ions[0] - 1, relative_draw * time_step
+                depth = pores.table[row].depth
+                moved = depth if side == INSIDE else depth - pores.thickness
+                walk(row, moved, duration, pores, scene, step, crossings, plane)
 
 
 @compiled

@@ -456,15 +456,17 @@ def make_state(
         inverse_spacing=np.float32(1.0 / spacing),
         stride=stride,
     )
+    thickness = scenario.membrane.thickness
+    slope_per_drop = composition.valences / (thickness * box.thermal_potential)
+    drop_per_move = 1.0 / (grid.membrane_capacitance * thickness) if clamped_potential is None else 0.0
     field = stepping.Field(
         field=np.zeros(2 * stride),
         drift=np.zeros((n_species, 2 * stride), dtype=np.float32),
         node_charges=np.zeros(2 * stride, dtype=np.int64),
         conductivities=np.zeros(2 * stride),
         slopes=np.zeros(n_species),
-        slope_per_drop=composition.valences / (scenario.membrane.thickness * box.thermal_potential),
-        drop_per_move=(clamped_potential is None) / (grid.membrane_capacitance * scenario.membrane.thickness),
-        fallen=np.zeros(1),
+        slope_per_drop=slope_per_drop,
+        slope_per_move=composition.valences * slope_per_drop * drop_per_move,
         slab_drop=np.zeros(1),
         clamped_drop=np.nan if clamped_potential is None else float(clamped_potential),
         entry_exponents=np.zeros((n_species, 2)),

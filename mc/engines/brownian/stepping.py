@@ -95,9 +95,8 @@ class Field(NamedTuple):
     slopes: np.ndarray
     """(species,) u = z E/(kT/e) in the pores, along x, 1/nm."""
     slope_per_drop: np.ndarray
-    drop_per_move: float
-    fallen: np.ndarray
-    """These three: see `crossing.Scene`."""
+    slope_per_move: np.ndarray
+    """These two: see `crossing.Scene`."""
     slab_drop: np.ndarray
     """(1,) potential of the inner minus the outer face, mV."""
     clamped_drop: float
@@ -209,7 +208,6 @@ class State(NamedTuple):
 @internal
 def solve(box, ions, sums, pores, field, step, plane, line):
     """Find the field of the charges as they stand, and with it the drift of the step to come."""
-    field.fallen[0] = 0.0
     if line is not None:
         solve_along_normal(box, ions, sums, pores, field)
     if plane is not None:
@@ -470,9 +468,7 @@ def advance(state, n_steps):
         channels.chains,
         field.slopes,
         field.slope_per_drop,
-        field.drop_per_move,
-        field.fallen,
-        ions.valences,
+        field.slope_per_move,
         box.lengths,
         ions.diffusion_coefficients,
         ions.first_ion,
