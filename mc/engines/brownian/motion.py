@@ -98,6 +98,31 @@ def centre(word):
     return float32(int32(uint32(word >> uint32(8))) - int32(1 << 23)) + float32(0.5)
 
 
+@compiled
+def aim(x, displacement, increment, length):
+    """Return how far from the membrane an ion's move would end, in nm; below zero beyond the face.
+
+    It drifts by `displacement`, away from the membrane if positive, and then diffuses by `increment`.
+    """
+    return reflect(abs(x) + displacement, length) + increment
+
+
+@compiled
+def may_enter(target, word, threshold):
+    """Return, as a number, whether an ion is a candidate for entering a pore.
+
+    It is when its move would cross the face and the low byte of its random word is below the threshold of its side.
+    """
+    return uint32(uint32(target < float32(0.0)) & uint32(uint32(word & uint32(255)) < threshold))
+
+
+@compiled
+def is_beyond(x, length):
+    """Return, as a number, whether an ion is beyond the far end of a bath; those in no bath are not."""
+    distance = abs(x)
+    return uint32(uint32(distance > length) & uint32(distance < BEYOND))
+
+
 @internal
 def drift_block(positions, displacements, length_inside, length_outside):
     """Let a block drift, away from the membrane for positive displacements."""
@@ -132,10 +157,8 @@ def drift_and_diffuse_block(
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
         word = words[k]
-        target = reflect(abs(x) + displacements[k], length) + scale * centre(word)
-        is_candidate[k] = uint32(
-            uint32(target < float32(0.0)) & uint32(uint32(word & uint32(255)) < threshold)
-        )
+        target = aim(x, displacements[k], scale * centre(word), length)
+        is_candidate[k] = may_enter(target, word, threshold)
         distance = reflect(target, length)
         positions[k] = distance if outside else -distance
 
@@ -195,9 +218,7 @@ def find_leavers(positions, is_leaving, length_inside, length_outside):
     """Flag the ions of a block that are beyond a far end; those in no bath are not."""
     for k in range(positions.size):
         x = positions[k]
-        distance = abs(x)
-        length = length_outside if x > float32(0.0) else length_inside
-        is_leaving[k] = uint32(uint32(distance > length) & uint32(distance < BEYOND))
+        is_leaving[k] = is_beyond(x, length_outside if x > float32(0.0) else length_inside)
 
 
 @internal

@@ -6,7 +6,7 @@ import numpy as np
 from numba import uint32
 
 from mc import streams
-from mc.compilation import entry_point, internal
+from mc.compilation import compiled, entry_point, internal
 from mc.engines.brownian.crossing import (
     Crossings,
     Pores,
@@ -442,10 +442,96 @@ def let_sense(channels, box, sums, field, plane, line):
                 local_concentrations_at(site, plane, box.lengths, box.ions_per_volume, ligands)
 
 
+@compiled
+def must_be_drained(events):
+    """Return whether a buffer of events is half full: a step never fills the other half."""
+    return (
+        2 * events.crossings.n[0] > events.crossings.rows.size
+        or 2 * events.transitions.n[0] > events.transitions.rows.size
+        or 2 * events.pump_moves.n[0] > events.pump_moves.rows.size
+    )
+
+
 @internal
-def is_half_full(buffer):
-    """Return whether a buffer of events must be emptied: a step never fills the other half."""
-    return 2 * buffer.n[0] > buffer.rows.size
+def prepare_move(box, ions, sums, pores, channels, field, step, plane, line):
+    """Find what the ions' next move depends on: the drift that is due, and the chances of entering a pore."""
+    # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
+    solve(box, ions, sums, pores, field, step, plane, line)
+
+    # Known: that field and the gates; from them the chances of entering a pore.
+    set_chances(box, ions, pores, channels, field, plane, line)
+
+
+@internal
+def follow_move(
+    box,
+    ions,
+    sums,
+    pores,
+    channels,
+    pumps,
+    amplifier,
+    carrier,
+    field,
+    keys,
+    events,
+    scratch,
+    reservoirs,
+    leavers,
+    step,
+    plane,
+    line,
+):
+    """Do all that a step does once its ions have moved."""
+    scene = Scene(
+        channels.chains,
+        field.slopes,
+        field.slope_per_drop,
+        field.slope_per_move,
+        box.lengths,
+        ions.diffusion_coefficients,
+        ions.first_ion,
+        ions.positions,
+        sums,
+        keys.pore_walk,
+        keys.pore_ends,
+    )
+
+    # Exchange ions where the far ends are open.
+    exchange(reservoirs, leavers, box, ions, sums, field.drift, step, plane)
+
+    # Cross: those in pores walk first, then those that enter now, for the rest of their step.
+    walk_all(pores, scene, box.time_step, step, events.crossings, plane)
+    admit_candidates(
+        scratch,
+        pores,
+        channels.n_at_level,
+        field.entry_exponents,
+        field.thresholds,
+        scene,
+        box.time_step,
+        step,
+        keys.entry,
+        events.crossings,
+        plane,
+    )
+
+    let_sense(channels, box, sums, field, plane, line)
+    gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
+    pump(
+        pumps,
+        step,
+        box,
+        ions.positions,
+        ions.first_ion,
+        sums,
+        field,
+        keys.pump,
+        keys.pump_direction,
+        events.pump_moves,
+        plane,
+    )
+    inject(amplifier, carrier, box, ions, sums, pores, step, plane)
 
 
 @entry_point
@@ -464,68 +550,37 @@ def advance(state, n_steps):
     channels, pumps, keys, events = state.channels, state.pumps, state.keys, state.events
     scratch, look = state.scratch, state.look
     plane, line, reservoirs, leavers = state.plane, state.line, state.reservoirs, state.leavers
-    scene = Scene(
-        channels.chains,
-        field.slopes,
-        field.slope_per_drop,
-        field.slope_per_move,
-        box.lengths,
-        ions.diffusion_coefficients,
-        ions.first_ion,
-        ions.positions,
-        sums,
-        keys.pore_walk,
-        keys.pore_ends,
-    )
     is_sensed = pumps.each.size > 0 or channels.has_ligands.any()
     made = 0
-    while made < n_steps and not (
-        is_half_full(events.crossings) or is_half_full(events.transitions) or is_half_full(events.pump_moves)
-    ):
+    while made < n_steps and not must_be_drained(events):
         step = state.step[0]
 
-        # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
-        solve(box, ions, sums, pores, field, step, plane, line)
+        # The field, for the drift that is due, and the chances of entering a pore.
+        prepare_move(box, ions, sums, pores, channels, field, step, plane, line)
 
-        # Known: that field and the gates; from them the chances of entering a pore.
-        set_chances(box, ions, pores, channels, field, plane, line)
-
-        # Drift of the last step; then this one: diffuse, deposit, and exchange ions where the far ends are open.
+        # Drift of the last step; then this one: diffuse and deposit.
         move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line)
-        exchange(reservoirs, leavers, box, ions, sums, field.drift, step, plane)
 
-        # Cross: those in pores walk first, then those that enter now, for the rest of their step.
-        walk_all(pores, scene, box.time_step, step, events.crossings, plane)
-        admit_candidates(
-            scratch,
-            pores,
-            channels.n_at_level,
-            field.entry_exponents,
-            field.thresholds,
-            scene,
-            box.time_step,
-            step,
-            keys.entry,
-            events.crossings,
-            plane,
-        )
-
-        let_sense(channels, box, sums, field, plane, line)
-        gate(channels, step, box.time_step, keys.waiting, keys.transition, events.transitions)
-        pump(
-            pumps,
-            step,
+        # Exchange, cross, gate, pump, inject.
+        follow_move(
             box,
-            ions.positions,
-            ions.first_ion,
+            ions,
             sums,
+            pores,
+            channels,
+            pumps,
+            state.amplifier,
+            state.carrier,
             field,
-            keys.pump,
-            keys.pump_direction,
-            events.pump_moves,
+            keys,
+            events,
+            scratch,
+            reservoirs,
+            leavers,
+            step,
             plane,
+            line,
         )
-        inject(state.amplifier, state.carrier, box, ions, sums, pores, step, plane)
         state.step[0] = step + 1
         made += 1
 
@@ -534,3 +589,46 @@ def advance(state, n_steps):
     look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line)
     find_potential(box, ions, pores, field, look, scratch, plane, line)
     return made
+
+
+@entry_point
+def begin_step(state):
+    """Do what `advance` does in a step before the ions move."""
+    prepare_move(
+        state.box,
+        state.ions,
+        state.sums,
+        state.pores,
+        state.channels,
+        state.field,
+        state.step[0],
+        state.plane,
+        state.line,
+    )
+
+
+@entry_point
+def end_step(state):
+    """Do what `advance` does in a step once the ions have moved; return whether events must then be drained."""
+    step = state.step[0]
+    follow_move(
+        state.box,
+        state.ions,
+        state.sums,
+        state.pores,
+        state.channels,
+        state.pumps,
+        state.amplifier,
+        state.carrier,
+        state.field,
+        state.keys,
+        state.events,
+        state.scratch,
+        state.reservoirs,
+        state.leavers,
+        step,
+        state.plane,
+        state.line,
+    )
+    state.step[0] = step + 1
+    return must_be_drained(state.events)
