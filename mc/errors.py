@@ -24,6 +24,10 @@ class ResourceError(McError):
     """A run that the machine has no room for: names what is needed and what there is."""
 
 
+class DeviceError(McError):
+    """A device that is not there, or cannot do what a run needs: names what to take instead."""
+
+
 class RecordingError(McError):
     """A result file that is not ours, of another version, unfinished, or in the way."""
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -19,6 +20,7 @@ from mc.constants import (
 from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian import construction, crossing, exchange, motion, stepping
+from mc.engines.devices import Device, check_device
 from mc.engines.driven import DrivenEngine
 from mc.engines.memory import named, restore
 from mc.errors import LedgerError, StabilityError
@@ -33,6 +35,9 @@ from mc.scenario.resolution import find_debye_lengths, resolve_grid_spacing
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key, uniforms
 
+if TYPE_CHECKING:
+    from mc.engines.brownian.cuda import Mover
+
 PORE_STEP = 0.1
 """Largest standard deviation of a sub-step in a pore, as a share of its length."""
 
@@ -46,7 +51,8 @@ SERIAL_IONS = 20_000
 class BrownianEngine(DrivenEngine):
     """Single ions in one or two dimensions; see `mc.engines.base.Engine`.
 
-    `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field.
+    `clamped_potential`, in mV, holds the potential across the slab; the baths then have no field. `device`: where the
+    ions are moved; see `mc.engines.devices`.
     """
 
     def __init__(
@@ -56,18 +62,27 @@ class BrownianEngine(DrivenEngine):
         time_step: float,
         threads: int | None = None,
         clamped_potential: float | None = None,
+        device: Device = "cpu",
     ) -> None:
+        check_device(scenario, device)
         self.scenario = scenario
         self.composition = compose(scenario)
         self.time_step = time_step
         self.threads = min(threads or available_threads(), available_threads())
-        if self.composition.n_ions < SERIAL_IONS:
+        if self.composition.n_ions < SERIAL_IONS or device == "cuda":
             self.threads = 1
         numba.set_num_threads(self.threads)
         self.bulk_from = bulk_distances(scenario, self.composition)
         self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
         self.seed = seed
         self.state = make_state(scenario, self.composition, seed, time_step, self.threads, clamped_potential)
+        self.mover: Mover | None = None
+        if device == "cuda":
+            # Imported only now: it costs time, and needs what a machine without a GPU may not have.
+            from mc.engines.brownian import cuda
+
+            self.mover = cuda.Mover(self.state)
+            self.state = self.mover.state
         self._begin_protocol()
         # With nothing deposited there is no field yet: this look is at the positions as they were placed.
         stepping.advance(self.state, 0)
@@ -97,7 +112,8 @@ class BrownianEngine(DrivenEngine):
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
-        made = stepping.advance(self.state, self._follow_protocol(n_steps))
+        advance = stepping.advance if self.mover is None else self.mover.advance
+        made: int = advance(self.state, self._follow_protocol(n_steps))
         self._check_electrodes()
         reservoirs = self.state.reservoirs
         if reservoirs is not None and reservoirs.lacking[0] >= 0:
