@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,7 +151,10 @@ def branch(
         )
     advise(after).raise_refusals()
     resolve_time_step(after)
-    new = Plan(after, old.seed if seed is None else seed, old.time_step, old.clamped_potential, command_line)
+    new_seed = old.seed if seed is None else seed
+    new = replace(
+        old, scenario=after, seed=new_seed, command_line=command_line, origin=None, branched_from=""
+    )
     engine = old.make_engine(threads)
     _refuse_misfit(engine, new.make_engine(threads))
     if new.seed != old.seed:
@@ -167,7 +171,7 @@ def branch(
         for line in told["changes"] or ["nothing is changed"]:
             on_change(line)
     state = _reach(engine, run.parent, old, step, on_change)
-    new = Plan(after, new.seed, new.time_step, new.clamped_potential, command_line, state, json.dumps(told))
+    new = replace(new, origin=state, branched_from=json.dumps(told))
     return carry_out(
         new,
         path,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mc.engines.base import Engine, Maps, Observation
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.continuum.engine import ContinuumEngine
+from mc.engines.devices import Device, check_device
 from mc.engines.lattice.engine import LatticeEngine
 from mc.engines.timeline import LowPass
 from mc.errors import LedgerError, NumericalError, RecordingError, ScenarioError, StabilityError
@@ -128,6 +129,8 @@ class Plan:
     """What a branch begins with."""
     branched_from: str = ""
     """Of a branch, as in `RunDescription`."""
+    device: Device = "cpu"
+    """Where ions are moved."""
 
     @property
     def n_steps(self) -> int:
@@ -141,9 +144,11 @@ class Plan:
 
     def make_engine(self, threads: int | None) -> Engine:
         """Return the engine as it is at the beginning."""
+        check_device(self.scenario, self.device)
         engine_type = ENGINES[self.scenario.simulation.engine]
+        on_device = {} if self.device == "cpu" else {"device": self.device}
         engine: Engine = engine_type(
-            self.scenario, self.seed, self.time_step, threads, self.clamped_potential
+            self.scenario, self.seed, self.time_step, threads, self.clamped_potential, **on_device
         )
         if self.origin is not None:
             engine.take_up(strip_prefix(self.origin.arrays, "engine."))
@@ -159,6 +164,7 @@ class Plan:
             self.command_line,
             self.clamped_potential,
             self.branched_from,
+            self.device,
         )
 
     def header(self) -> dict[str, Any]:
@@ -174,6 +180,7 @@ class Plan:
             "time_step": self.time_step,
             "clamped_potential": math.nan if self.clamped_potential is None else self.clamped_potential,
             "branched_from": self.branched_from,
+            "device": self.device,
         }
 
 
@@ -202,6 +209,7 @@ def read_plan(folder: Path, header: Mapping[str, Any]) -> Plan:
         header["command_line"],
         origin,
         branched_from,
+        header.get("device", "cpu"),
     )
 
 
@@ -211,6 +219,7 @@ def simulate(
     *,
     seed: int | None = None,
     threads: int | None = None,
+    device: Device = "cpu",
     overwrite: bool = False,
     command_line: str = "",
     clamped_potential: float | None = None,
@@ -222,7 +231,8 @@ def simulate(
     """Run a scenario and return its recording, `folder`/run.h5.
 
     `seed`: of all random numbers; the scenario's own, or else a drawn one, when not given. Results are the same bits
-    for any number of `threads`. `clamped_potential`, in mV, holds the potential across the membrane. Every
+    for any number of `threads`. `device` "cuda" moves the ions of the engine brownian on a GPU, in one dimension.
+    `clamped_potential`, in mV, holds the potential across the membrane. Every
     `checkpoint_every` s of wall time a checkpoint is kept beside run.h5, from which `resume` goes on; it is removed
     at the end. Those of the moments `checkpoint_at`, in ns, stay, for `mc.lineage.branch`. A run that is interrupted
     by SIGINT or SIGTERM finishes its step, leaves a readable file and a checkpoint, and raises Interrupted, which is
@@ -244,7 +254,7 @@ def simulate(
         seed = scenario.simulation.seed
     if seed is None:
         seed = secrets.randbits(63)
-    plan = Plan(scenario, seed, time_step, clamped_potential, command_line)
+    plan = Plan(scenario, seed, time_step, clamped_potential, command_line, device=device)
     return carry_out(
         plan,
         path,
@@ -715,6 +725,7 @@ def describe(
     command_line: str,
     clamped_potential: float | None = None,
     branched_from: str = "",
+    device: str = "cpu",
 ) -> RunDescription:
     """Return everything that is known of a run before its first step."""
     composition = engine.composition
@@ -765,4 +776,5 @@ def describe(
         channel_y=placement.channels,
         pump_y=placement.pumps,
         branched_from=branched_from,
+        device=device,
     )

@@ -59,6 +59,14 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1), help="Threads; the results are the same bits for any number."
 )
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where single ions are moved: by the processor, or on a GPU (one dimension; needs the extra ionmc[cuda]).",
+)
+
 checkpoint_every_option = click.option(
     "--checkpoint-every",
     type=Quantity("time"),

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -16,6 +16,7 @@ from mc.cli.arguments import (
     Quantity,
     checkpoint_every_option,
     closing_options,
+    device_option,
     ignore_limits_option,
     scenario_arguments,
     threads_option,
@@ -26,6 +27,9 @@ from mc.errors import RecordingError
 from mc.formatting import show_time
 from mc.scenario.advice import advise
 from mc.scenario.reading import read_scenario
+
+if TYPE_CHECKING:
+    from mc.engines.devices import Device
 
 _PLAIN_INTERVAL = 5.0
 """s of wall time between lines of progress where there is no terminal."""
@@ -46,6 +50,7 @@ _FIGURE_SUFFIXES = (".png", ".pdf", ".svg", ".gif", ".mp4")
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of all random numbers.")
 @threads_option
+@device_option
 @checkpoint_every_option
 @click.option(
     "--checkpoint-at",
@@ -63,6 +68,7 @@ def command(
     overwrite: bool,
     seed: int | None,
     threads: int | None,
+    device: "Device",
     checkpoint_every: float,
     checkpoint_at: tuple[float, ...],
     ignore_limits: bool,
@@ -83,10 +89,12 @@ def command(
     folder = folder or scenario.default_folder()
     # Imported only now that the scenario is known to be good: the engine costs a second, or compiles for 20.
     from mc.compilation import is_compiled
+    from mc.engines.devices import check_device
     from mc.recording.recorder import refuse_existing
 
     if not overwrite:
         refuse_existing(folder / "run.h5")
+    check_device(scenario, device)
 
     console = Console(stderr=True, highlight=False)
     if not is_compiled():
@@ -100,6 +108,7 @@ def command(
             folder,
             seed=seed,
             threads=threads,
+            device=device,
             overwrite=overwrite,
             command_line=shlex.join(["ionmc", *sys.argv[1:]]),
             checkpoint_every=checkpoint_every / NANOSECONDS_PER_SECOND,

@@ -176,7 +176,8 @@ class RunDescription:
     `node_position` (nodes,) the points where the potential is known. The cytoplasm is at x < 0, the slab at
     0..thickness. `cell_y` (cells,) are the centres of the cells along the membrane, `channel_y` and `pump_y` the
     places of each channel and pump there; in one dimension there are no such cells, and all places are 0.
-    `branched_from` tells of a branch, as JSON, where it comes from and what was changed.
+    `branched_from` tells of a branch, as JSON, where it comes from and what was changed. `device` is where ions were
+    moved.
     """
 
     title: str
@@ -210,6 +211,7 @@ class RunDescription:
     channel_y: np.ndarray
     pump_y: np.ndarray
     branched_from: str = ""
+    device: str = "cpu"
 
 
 class Column(NamedTuple):

@@ -463,6 +463,7 @@ class Recorder:
             "thickness": description.thickness,
             "capacitance": description.capacitance,
             "branched_from": description.branched_from,
+            "device": description.device,
         }
 
     def _record_events(self, table: str, columns: Mapping[str, np.ndarray]) -> None:

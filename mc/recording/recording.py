@@ -49,7 +49,7 @@ PATIENCE = (0.05, 0.2, 0.8)
 
 ATTRIBUTES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("title", "scenario", "scenario_file", "scenario_path", "command_line"), str),
-    **dict.fromkeys(("created", "engine", "stop_reason"), str),
+    **dict.fromkeys(("created", "device", "engine", "stop_reason"), str),
     **dict.fromkeys(("seed", "n_steps", "n_ions"), int),
     **dict.fromkeys(("time_step", "clamped_potential", "temperature", "area", "inside_length"), float),
     **dict.fromkeys(("outside_length", "thickness", "capacitance", "wall_seconds"), float),
@@ -559,6 +559,8 @@ class Recording:
             if name != "checksums"
         }
         found = {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+        # The first runs do not say it: there was no other one.
+        found.setdefault("device", "cpu")
         found |= {name: json.loads(found[name]) for name in ("overrides", "versions")}
         for name, kind in ATTRIBUTES.items():
             if not isinstance(found[name], kind):
