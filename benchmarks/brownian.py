@@ -1,11 +1,12 @@
 """Speed of the particle engine: ion-steps per second of the whole self-consistent step.
 
-    python benchmarks/brownian.py [--dimensions 1,2] [--ions 1e5,1e6,1e7] [--threads 1,2] [--seconds 3] [--json FILE]
+    python benchmarks/brownian.py [--dimensions 1,2] [--ions 1e5,1e6] [--threads 1,2] [--device cuda] [--json FILE]
 
 Beside each number stands a bare random walk of as many coordinates on the same threads (same generator, same
 increments, one reflecting box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
 the ions, finding the field from the charges to the slopes, gates and pumps; the rest is crossing and exchange. All
-are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken.
+are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken. With
+--device cuda the step moves its ions on a GPU, one dimension only; the bare walk stays on the processor.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from mc.compilation import available_threads, entry_point, parallel
 from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.motion import BLOCK, draw_words, reflect
+from mc.engines.devices import DEVICES, Device
 from mc.scenario.composition import compose
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -126,21 +128,24 @@ def bytes_per_ion(dimensions: int) -> float:
     return (most - least) / (many - few)
 
 
-def make_engine(dimensions: int, n_ions: float, threads: int) -> BrownianEngine:
+def make_engine(dimensions: int, n_ions: float, threads: int, device: Device = "cpu") -> BrownianEngine:
     """Return a resting membrane with about so many ions."""
     name, size, unit = RESTING[dimensions]
     base = mc.read_scenario(SCENARIOS / name)
     per_size = compose(base).n_ions / getattr(base.geometry, size)
     scenario = mc.read_scenario(SCENARIOS / name, {f"geometry.{size}": f"{n_ions / per_size} {unit}"})
-    return BrownianEngine(scenario, 1, 0.5, threads)
+    return BrownianEngine(scenario, 1, 0.5, threads, device=device)
 
 
 PHASES = {"move": move_ions, "field": solve_field, "gates_and_pumps": gate_and_pump}
 
 
-def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dict[str, float]:
+def measure(
+    dimensions: int, n_ions: float, threads: int, seconds: float, device: Device = "cpu"
+) -> dict[str, float]:
     """Return ion-steps per second of the whole step and of the bare walk, in millions, and the step's shares."""
-    engine = make_engine(dimensions, n_ions, threads)
+    engine = make_engine(dimensions, n_ions, threads, device)
+    phases = PHASES if engine.mover is None else PHASES | {"move": engine.mover.move}
     positions = np.tile(np.abs(engine.state.ions.positions), dimensions)
     words = np.zeros((threads, BLOCK), dtype=np.uint32)
     numba.set_num_threads(threads)
@@ -163,7 +168,7 @@ def measure(dimensions: int, n_ions: float, threads: int, seconds: float) -> dic
     best = {}
     # Phases last: they act on the ions out of turn.
     acts = {"whole_step": step, "bare_walk": walk}
-    acts |= {name: repeat(phase) for name, phase in PHASES.items()}
+    acts |= {name: repeat(phase) for name, phase in phases.items()}
     for name, act in acts.items():
         act(1)
         started = time.perf_counter()
@@ -187,6 +192,7 @@ def main() -> None:
     parser.add_argument("--dimensions", default="1,2")
     parser.add_argument("--ions", default="1e5,1e6,1e7")
     parser.add_argument("--threads", default=",".join(str(n) for n in sorted({1, available_threads()})))
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="where the ions are moved")
     parser.add_argument("--seconds", type=float, default=4.0, help="for each line of the table")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -199,7 +205,7 @@ def main() -> None:
         map(float, arguments.ions.split(",")),
         map(int, arguments.threads.split(",")),
     ):
-        speeds = measure(dimensions, n_ions, threads, arguments.seconds)
+        speeds = measure(dimensions, n_ions, threads, arguments.seconds, arguments.device)
         ratio = speeds["whole_step"] / speeds["bare_walk"]
         print(
             f"{dimensions:10d} {n_ions:7.0e} {threads:7d} {speeds['whole_step']:11.0f} {speeds['bare_walk']:11.0f} "
@@ -208,7 +214,11 @@ def main() -> None:
         sys.stdout.flush()
         rows.append({"dimensions": dimensions, "ions": n_ions, "threads": threads, **speeds})
     if arguments.json:
-        result = {"machine": platform.processor() or platform.machine(), "million_ion_steps_per_second": rows}
+        result = {
+            "machine": platform.processor() or platform.machine(),
+            "device": arguments.device,
+            "million_ion_steps_per_second": rows,
+        }
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
