@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from mc.validation.law import (
     check_variance,
     variance_degrees_of_freedom,
 )
-from mc.validation.potentials import AREA, CELL_OF_MEANS, resting_patch
+from mc.validation.potentials import AREA, CELL_OF_MEANS, VALENCES, resting_patch
 from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 
 SALT = {"K": 150.0, "Cl": 150.0}
@@ -61,19 +62,21 @@ def measure(trial: Trial) -> Noise:
     )
 
 
-def slab_share(engine: str) -> float:
+def slab_share(engine: str, inside: Mapping[str, float] = SALT, outside: Mapping[str, float] = SALT) -> float:
     """Return the share of a potential that the slab has: one where voxels are larger than the diffuse layers.
+
+    Between solutions of monovalent ions, in mM.
 
     To the digits of the continuum it is not quite one: half a cell of width h holds the charge of a layer, at the
     potential 2 lambda/h of that of the layer.
     """
     if engine == "lattice":
         return 1.0
-    valences = {"K": 1, "Cl": -1}
-    resolved = theory.series_slab_fraction(CAPACITANCE, SALT, SALT, valences, BODY_TEMPERATURE)
+    valences = {name: VALENCES[name] for name in inside}
+    resolved = theory.series_slab_fraction(CAPACITANCE, inside, outside, valences, BODY_TEMPERATURE)
     layers = LAYERS_AT_ONE_NANOSECOND
     if engine == "continuum":
-        layers = 2.0 * float(theory.debye_length(SALT, valences, BODY_TEMPERATURE)) / CELL_OF_MEANS
+        layers = 2.0 * float(theory.debye_length(inside, valences, BODY_TEMPERATURE)) / CELL_OF_MEANS
     return 1.0 / (1.0 + layers * (1.0 / resolved - 1.0))
 
 
