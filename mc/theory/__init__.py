@@ -1,6 +1,7 @@
 """What macroscopic equations predict: closed forms of floats, arrays or dicts by species."""
 
 from mc.theory.diffusion import (
+    column_access_resistance,
     filling_profile,
     first_passage_survival,
     henderson_potential,
@@ -69,6 +70,7 @@ __all__ = [
     "binomial_variance",
     "capacitance_noise",
     "charging_time",
+    "column_access_resistance",
     "crossing_noise",
     "debye_length",
     "dielectric_relaxation_time",

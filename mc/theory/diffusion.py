@@ -254,6 +254,42 @@ def strip_access_resistance(
     )
 
 
+def column_access_resistance(
+    spacing: float,
+    column_width: float,
+    diffusion_coefficient: float,
+    depth: float,
+    length: float,
+    period: float,
+    time_step: float = 0.0,
+) -> float:
+    """Return the diffusive resistance in ns/nm3 between a channel in a column of cells and a plane opposite.
+
+    The difference of the concentration (1/nm3) at the channel's node and that at `length` L, for one ion per ns that
+    passes, where ions hop between nodes: every `spacing` h (nm) along the normal, N of them from the wall to L, and
+    every `column_width` b along the wall, M of them in a `period` W, `depth` H. The hops are waves with the rates
+
+        m_k = (2 D/h^2) (1 - cos(pi (k + 1/2)/N)),  n_j = (2 D/b^2) (1 - cos(2 pi j/M)),
+
+    and the resistance is the sum of their parts in the channel's node, 2/(L W H) sum_jk 1/(m_k + n_j). With a
+    `time_step` (ns) ions hop along the wall when a step is over, first in the one in which they came: then a part is
+    exp(-n_j dt) (1 - exp(-m_k dt))/m_k/(1 - exp(-(m_k + n_j) dt)). ValueError unless N and M are whole.
+    """
+    _require_a_box(length, depth, diffusion_coefficient)
+    rows, columns = length / spacing, period / column_width
+    for cells in (rows, columns):
+        require(abs(cells - round(cells)) < 1e-6, cells, "the number of cells must be whole")
+    normal = 1.0 - np.cos(np.pi * (np.arange(round(rows)) + 0.5) / rows)[:, None]
+    along = 1.0 - np.cos(2.0 * np.pi * np.arange(round(columns)) / columns)
+    normal *= 2.0 * diffusion_coefficient / spacing**2
+    along *= 2.0 * diffusion_coefficient / column_width**2
+    parts = 1.0 / (normal + along)
+    if time_step:
+        hopped = np.exp(-along * time_step) * -np.expm1(-normal * time_step) / normal
+        parts = hopped / -np.expm1(-(normal + along) * time_step)
+    return float(2.0 * parts.sum() / (length * period * depth))
+
+
 def stirred_mouth(stirring: float, n_pieces: int = 400) -> float:
     """Return s of `strip_access_resistance` for a mouth that ions stir which enter and come back.
 

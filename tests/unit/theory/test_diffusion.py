@@ -2,6 +2,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.linalg import expm
 
 from mc import constants, theory
 
@@ -217,6 +218,61 @@ def test_a_mouth_with_a_uniform_flux_resists_as_a_sum_of_waves_does(period):
     expected = total / (MOUTH["depth"] * period * MOUTH["diffusion_coefficient"])
     measured = theory.strip_access_resistance(width, **MOUTH, period=period, mouth="uniform flux")
     assert measured == pytest.approx(expected, rel=3e-4)
+
+
+def hops_of_a_grid(spacing, column_width, coefficient, length, period):
+    """Return the hops along the normal and along the wall, (cells, cells) in 1/ns, and the widths of the cells."""
+    rows, columns = round(length / spacing), round(period / column_width)
+    normal = np.zeros((rows, rows))
+    widths = np.full(rows, spacing)
+    widths[0] = spacing / 2.0
+    for row in range(rows):
+        for neighbour in (row - 1, row + 1):
+            if neighbour >= 0:
+                normal[row, row] -= coefficient / (spacing * widths[row])
+                if neighbour < rows:
+                    normal[neighbour, row] += coefficient / (spacing * widths[row])
+    ring = np.roll(np.eye(columns), 1, axis=0) + np.roll(np.eye(columns), -1, axis=0) - 2.0 * np.eye(columns)
+    along = coefficient / column_width**2 * ring
+    return np.kron(normal, np.eye(columns)), np.kron(np.eye(rows), along), widths
+
+
+def test_a_channel_in_a_column_resists_as_its_grid_does():
+    """The stationary state of hops on the grid, with a source in one cell at the wall."""
+    spacing, column_width, coefficient, depth, length, period = 1.5, 3.75, 2.0, 20.0, 12.0, 30.0
+    normal, along, widths = hops_of_a_grid(spacing, column_width, coefficient, length, period)
+    source = np.eye(1, normal.shape[0])[0]
+    volume = widths[0] * column_width * depth
+    box = (spacing, column_width, coefficient, depth, length, period)
+    expected = np.linalg.solve(-(normal + along), source)[0] / volume
+    assert theory.column_access_resistance(*box) == pytest.approx(expected, rel=1e-12)
+    # In steps: what comes is there when ions hop along the wall, and felt as the mean over the next step.
+    for time_step in (0.25, 2.0):
+        stays, hopped = expm(time_step * normal), expm(time_step * along)
+        there = np.linalg.solve(np.eye(len(source)) - hopped @ stays, hopped @ source)
+        felt = np.linalg.solve(normal, (stays - np.eye(len(source))) @ there)[0] / volume
+        found = theory.column_access_resistance(*box, time_step)
+        assert found == pytest.approx(felt, rel=1e-12)
+        assert found < 0.99 * expected
+
+
+def test_a_column_resists_as_a_strip_of_most_of_its_width():
+    """Square cells as 0.89 of their width, ever flatter ones as 0.63."""
+    coefficient, depth, length, period = 2.0, 20.0, 12.0, 30.0
+    for spacing, width, part in ((0.1, 0.1, 0.89), (0.01, 0.5, 0.63)):
+        found = theory.column_access_resistance(spacing, width, coefficient, depth, length, period)
+        strip = [
+            theory.strip_access_resistance(
+                of_strip * width, coefficient, depth, length, period, mouth="uniform flux"
+            )
+            for of_strip in (part - 0.02, part + 0.02)
+        ]
+        assert strip[1] < found < strip[0]
+
+
+def test_a_column_resistance_needs_whole_cells():
+    with pytest.raises(ValueError, match="whole"):
+        theory.column_access_resistance(1.5, 4.0, 2.0, 20.0, 12.0, 30.0)
 
 
 def test_a_mouth_with_a_uniform_concentration_resists_as_its_integral_equation_says():
