@@ -111,7 +111,8 @@ def keep_positive(stores: NDArray[np.float64], numbering: Stores, grid: Grid) ->
     Where a step's error has left less than nothing in a cell, all cells of that side come nearer to their mean by the
     share that it takes: the limiter of Zhang & Shu (2010, J. Comput.
     Phys. 229:3091). It moves no more ions than the
-    error has, and none where none is missing. What a whole side lacks, the other one gives.
+    error has, and none where none is missing. What a whole side lacks, the other one gives; where there is none of a
+    species on either side, what is below zero is rounding, and goes.
     """
     kept = stores.copy()
     # What is held by a reservoir stays as it is.
@@ -128,7 +129,9 @@ def keep_positive(stores: NDArray[np.float64], numbering: Stores, grid: Grid) ->
             if total < 0.0:
                 other = grid.nodes_of(1 - side)
                 kept_there = numbering.ions[species, other.start : other.stop - held]
-                kept[kept_there] *= 1.0 + total / kept[kept_there].sum()
+                there = float(kept[kept_there].sum())
+                if there > 0.0:
+                    kept[kept_there] *= 1.0 + total / there
             mean = max(total, 0.0) * volumes / volumes.sum()
             below = ions < 0.0
             share = float(np.min(mean[below] / (mean[below] - ions[below])))

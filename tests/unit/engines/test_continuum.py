@@ -284,6 +284,18 @@ def test_the_limiter_keeps_sums_and_moves_no_more_than_is_missing():
     np.testing.assert_array_equal(kept[others], stores[others])
 
 
+def test_rounding_of_a_species_that_is_nowhere_goes():
+    engine = make_engine()
+    numbering, grid = engine.model.stores, engine.model.grid
+    stores = engine.state.stores.copy()
+    stores[numbering.ions[1]] = 0.0
+    stores[numbering.ions[1, 3]] = -2e-15
+    kept = stepping.keep_positive(stores, numbering, grid)
+    np.testing.assert_array_equal(kept[numbering.ions[1]], 0.0)
+    others = np.setdiff1d(np.arange(stores.size), numbering.ions[1])
+    np.testing.assert_array_equal(kept[others], stores[others])
+
+
 def test_a_missing_ion_is_noticed():
     engine = make_engine()
     engine.state.stores[engine.model.stores.ions[0, 2]] -= 0.1
