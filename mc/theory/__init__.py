@@ -1,6 +1,7 @@
 """What macroscopic equations predict: closed forms of floats, arrays or dicts by species."""
 
 from mc.theory.diffusion import (
+    cleft_source_excess,
     column_access_resistance,
     filling_profile,
     first_passage_survival,
@@ -70,6 +71,7 @@ __all__ = [
     "binomial_variance",
     "capacitance_noise",
     "charging_time",
+    "cleft_source_excess",
     "column_access_resistance",
     "crossing_noise",
     "debye_length",

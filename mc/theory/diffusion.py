@@ -174,6 +174,52 @@ def wall_source_excess(
     return scale * np.where(x < length, total, 0.0) / number_density(1.0)
 
 
+def cleft_source_excess(
+    along: Quantity,
+    rate: Quantity,
+    diffusion_coefficient: float,
+    depth: float,
+    thickness: float,
+    period: float,
+    uptake: float,
+    reach: float | None = None,
+) -> Any:
+    """Return the steady excess in mM around a line source in a cleft, one of whose walls takes up what is beside it.
+
+    The mean over the `thickness` l of the cleft (nm), at `along` y (nm) from the line of `depth` H, out of which
+    ions come at `rate` (1/ns); images at every `period` W. The wall takes `uptake` v (nm/ns) times the concentration
+    beside it, as transporters far from saturation do. In a thin cleft that is the cable equation,
+
+        rate a/(2 D H l) cosh((W/2 - |y|)/a)/sinh(W/(2 a)),  a^2 = D l/v,  for |y| up to W/2;
+
+    exactly it is the sum of the waves q = 2 pi j/W, each rate/(W H) tanh(q l)/(q l)/(D q tanh(q l) + v). With a
+    `reach` (nm) transporters take in proportion to the mean over the cleft within that distance each way along the
+    wall, and the waves are rate/(W H l)/(D q^2 + (v/l) sin(q reach)/(q reach)). Floats or arrays of `along` and
+    `rate` broadcast.
+
+    Carslaw & Jaeger (1959), Conduction of Heat in Solids, section 4.5 (a thin rod that loses heat at its surface).
+    """
+    _require_a_box(thickness, depth, diffusion_coefficient)
+    require(uptake > 0.0, uptake, "uptake must be above zero")
+    y = np.asarray(along, dtype=float)[..., None]
+    length = np.sqrt(diffusion_coefficient * thickness / uptake)
+    distance = np.abs(y[..., 0] - period * np.round(y[..., 0] / period))
+    # exp instead of cosh and sinh, which overflow.
+    ends = np.exp(-distance / length) + np.exp((distance - period) / length)
+    cable = 0.5 * period / length * ends / -np.expm1(-period / length)
+    wave = 2.0 * np.pi / period * np.arange(1, _MODES_OF_UPTAKE)
+    in_cable = diffusion_coefficient * wave**2 + uptake / thickness
+    if reach is None:
+        conducted = diffusion_coefficient * wave * np.tanh(wave * thickness)
+        exact = np.tanh(wave * thickness) / wave / (conducted + uptake)
+    else:
+        sensed = np.sinc(wave * reach / np.pi)
+        exact = 1.0 / (diffusion_coefficient * wave**2 + uptake / thickness * sensed)
+    # Only what the waves differ by from those of the cable is summed: it falls off fast.
+    total = cable / uptake + 2.0 / thickness * (np.cos(wave * y) * (exact - 1.0 / in_cable)).sum(axis=-1)
+    return np.asarray(rate, dtype=float) / (period * depth) * total / number_density(1.0)
+
+
 def wall_source_transient(
     from_wall: Quantity,
     along: Quantity,

@@ -318,6 +318,7 @@ LAW = Law(
         "The prediction is driven by the crossings that were counted, and knows nothing of the channel. The sink, in "
         "the continuum, is a membrane full of pumps far from saturation, which take calcium in proportion to what "
         "there is beside them. Single ions are taken from within 5 nm of the membrane, which is no sink at the wall, "
-        "and on the lattice in steps, which for so strong a sink would have to be ten times as short."
+        "and on the lattice in steps, which for so strong a sink would have to be ten times as short: their sink is "
+        "that of calcium-cleft."
     ),
 )

@@ -81,7 +81,7 @@ class Size:
 
 
 SIZES = {
-    "brownian": Size(2e4, 8.0, 18.0, 12, 20.0 / 3.0, 0.010, 0.015, 2.0, 16.0, 1000.0, (100_000.0, 600_000.0)),
+    "brownian": Size(2e4, 8.0, 18.0, 12, 20.0 / 3.0, 0.010, 0.015, 2.0, 16.0, 1000.0, (80_000.0, 600_000.0)),
     "lattice": Size(1e6, 100.0, 100.0, 100, 1.6, 1.0e-3, 1.5e-3, 10.0, 160.0, 8000.0, (8e5, 6e6)),
 }
 """What the gates do to the potential falls with the root of their number, the noise of charges with that of the area:

@@ -327,3 +327,67 @@ def test_a_stirred_mouth_lies_between_a_uniform_flux_and_one_concentration():
     assert theory.stirred_mouth(0.0) == pytest.approx(1.5, abs=0.002)
     assert theory.stirred_mouth(1e5) == pytest.approx(np.log(4.0), abs=0.002)
     assert theory.stirred_mouth(3.75) == pytest.approx(1.472, abs=0.002)
+
+
+CLEFT = {"diffusion_coefficient": 1.05, "depth": 200.0, "period": 100.0}
+
+
+def test_in_a_thin_cleft_calcium_falls_off_as_along_a_cable():
+    """With the sink along the whole of it, so weak that nothing varies across."""
+    thickness, uptake = 0.05, 4e-4
+    length = np.sqrt(CLEFT["diffusion_coefficient"] * thickness / uptake)
+    y = np.array([0.0, 3.0, -20.0, 50.0, 97.0])
+    distance = np.array([0.0, 3.0, 20.0, 50.0, 3.0])
+    period, density = CLEFT["period"], theory.species.number_density(1.0)
+    scale = length / (2.0 * CLEFT["diffusion_coefficient"] * CLEFT["depth"] * thickness) / density
+    expected = 7.0 * scale * np.cosh((period / 2.0 - distance) / length) / np.sinh(period / (2.0 * length))
+    found = theory.cleft_source_excess(y, 7.0, thickness=thickness, uptake=uptake, **CLEFT)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    with_reach = theory.cleft_source_excess(y, 7.0, thickness=thickness, uptake=uptake, reach=0.01, **CLEFT)
+    np.testing.assert_allclose(with_reach, expected, rtol=1e-6)
+
+
+def test_a_cleft_agrees_with_its_grid():
+    """Hops between cells of a cleft one of whose walls takes up, on two grids extrapolated to none."""
+    thickness, uptake, coefficient, period = 5.0, 0.036, 1.05, 60.0
+    places = np.array([7.5, 15.0, 30.0])
+    found = []
+    for spacing in (1.25, 0.625):
+        rows, columns = round(thickness / spacing) + 1, round(period / spacing)
+        widths = np.full(rows, spacing)
+        widths[[0, -1]] /= 2.0
+        edge = coefficient / spacing
+        ring = (
+            np.roll(np.eye(columns), 1, axis=0) + np.roll(np.eye(columns), -1, axis=0) - 2.0 * np.eye(columns)
+        )
+        chain = np.diag(np.full(rows - 1, edge), 1) + np.diag(np.full(rows - 1, edge), -1)
+        chain -= np.diag(chain.sum(axis=1))
+        # Flow into each cell over the depth and width of a column; the first row is beside the wall.
+        flow = np.kron(chain, np.eye(columns)) + np.kron(np.diag(widths * edge / spacing), ring)
+        flow[:columns, :columns] -= uptake * np.eye(columns)
+        source = np.eye(1, rows * columns)[0] / (CLEFT["depth"] * spacing)
+        density = np.linalg.solve(-flow, source).reshape(rows, columns)
+        mean = widths @ density / thickness / theory.species.number_density(1.0)
+        found.append(mean[np.round(places / spacing).astype(int)])
+    box = {"depth": CLEFT["depth"], "thickness": thickness, "period": period, "uptake": uptake}
+    expected = theory.cleft_source_excess(places, 1.0, coefficient, **box)
+    np.testing.assert_allclose((4.0 * found[1] - found[0]) / 3.0, expected, rtol=2e-4)
+    # Across this cleft the concentration varies: a cable would be off by more.
+    cable = theory.cleft_source_excess(places, 1.0, coefficient, **box, reach=1e-6)
+    assert np.abs(cable / expected - 1.0).max() > 0.01
+
+
+def test_transporters_that_sense_farther_leave_more_of_a_narrow_peak_and_take_as_much():
+    box = CLEFT | {"thickness": 5.0, "uptake": 0.036}
+    y = (np.arange(1000) + 0.5) / 10.0
+    near, far = (theory.cleft_source_excess(y, 1.0, reach=reach, **box) for reach in (0.1, 5.5))
+    assert far.mean() == pytest.approx(near.mean(), rel=1e-6)
+    taken = 0.036 * far.mean() * theory.species.number_density(1.0) * CLEFT["period"] * CLEFT["depth"]
+    assert taken == pytest.approx(1.0, rel=1e-4)
+    assert far[0] > 1.01 * near[0]
+    assert far[499] < 0.99 * near[499]
+
+
+def test_a_cleft_without_uptake_has_no_steady_state():
+    with pytest.raises(ValueError, match="uptake"):
+        theory.cleft_source_excess(1.0, 1.0, thickness=5.0, uptake=0.0, **CLEFT)
