@@ -43,10 +43,10 @@ from mc.validation.scenarios import (
 
 @dataclass
 class Trend:
-    """What was measured at several lengths of the step, and what the method's order makes of it."""
+    """What was measured at several lengths of the step, or of cells, and what the method's order makes of it."""
 
     lengths: np.ndarray
-    """ns, the longest first."""
+    """In `length_unit`, the longest first."""
     measured: np.ndarray
     error: np.ndarray
     """Standard errors; zero where nothing is random."""
@@ -59,6 +59,8 @@ class Trend:
     order: float
     name: str
     unit: str
+    length: str = "length of a step"
+    length_unit: str = "ns"
 
 
 # --- single ions: an open end takes them only when a step is over ---
@@ -287,7 +289,7 @@ def compare(trend: Trend) -> list[Check]:
 
 def check_one(trend: Trend, i: int, expected: float) -> Check:
     """Return the check of what was measured at one length."""
-    name = f"{trend.name}, {trend.lengths[i]:.3g} ns"
+    name = f"{trend.name}, {trend.lengths[i]:.3g} {trend.length_unit}"
     if math.isfinite(trend.degrees[i]):
         return check_variance(name, float(trend.measured[i]), expected, float(trend.degrees[i]), trend.unit)
     return Check(name, float(trend.measured[i]), float(trend.error[i]), expected, trend.unit)
@@ -297,7 +299,7 @@ def check_order(trend: Trend, order: float) -> Check:
     """Return the check of the order: that of the last two halvings, without what their own change says is left."""
     found = np.log2(trend.measured[:-1] / trend.measured[1:])
     change = float(found[-1] - found[-2])
-    check = Check("order in the length of a step", float(found[-1] + change), 0.0, order)
+    check = Check(f"order in the {trend.length}", float(found[-1] + change), 0.0, order)
     return check_resolved(check, abs(change))
 
 
@@ -324,7 +326,7 @@ def without_steps(trend: Trend) -> list[Check]:
 def draw(trend: Trend) -> Picture:
     """Draw what was measured over the length of the step."""
     return Picture(
-        "length of a step (ns)",
+        f"{trend.length} ({trend.length_unit})",
         f"{trend.name} ({trend.unit})",
         (
             Line(f"method of order {trend.order:g}", trend.lengths, trend.expected),
