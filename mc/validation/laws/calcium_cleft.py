@@ -16,7 +16,7 @@ THICKNESS, WIDTH = 5.0, 100.0
 
 DEPTH = {"brownian": 150.0, "lattice": 400.0, "continuum": 400.0}
 SPACING = {"brownian": (1.0, 1.5625), "lattice": (1.25, 1.5625), "continuum": (2.5, 6.25)}
-TIME_STEP = {"brownian": 0.5, "lattice": 0.5, "continuum": 250.0}
+TIME_STEP = {"brownian": 0.5, "lattice": 0.5, "continuum": 200.0}
 """nm of the line, nm across and along the membrane, and ns."""
 
 PERMEABILITY, POTENTIAL = 0.025, -85.0
@@ -25,9 +25,9 @@ PERMEABILITY, POTENTIAL = 0.025, -85.0
 UPTAKE, PUMPS, HALF_SATURATION = 0.036, 640, 1e4
 """nm/ns; pumps, and mM: they take in proportion to what there is, 0.4 % less at the mouth, within 12 nm of it."""
 
-SETTLING = {"brownian": 1000.0, "lattice": 1000.0, "continuum": 1500.0}
-INTERVAL = {"brownian": 10.0, "lattice": 10.0, "continuum": 250.0}
-BLOCK = 500.0
+SETTLING = {"brownian": 1000.0, "lattice": 1000.0, "continuum": 1600.0}
+INTERVAL = {"brownian": 10.0, "lattice": 10.0, "continuum": 200.0}
+BLOCK = 400.0
 """ns from map to map, and of the parts of a run, which are independent: the cleft is emptied in 140 ns."""
 
 RANGES = ((5.0, 10.0), (10.0, 17.5), (17.5, 30.0), (30.0, 50.0))
@@ -94,7 +94,7 @@ def measure(trial: Trial) -> Cleft:
     engine = trial.engine
     depth, settling = DEPTH[engine], SETTLING[engine]
     normal, along = SPACING[engine]
-    watched = BLOCK * (2.0 if engine == "continuum" else trial.pick(10.0, 60.0))
+    watched = BLOCK * (2.0 if engine == "continuum" else trial.pick(15.0, 75.0))
     per_pump = UPTAKE * WIDTH * depth * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR / PUMPS
     text = patch(
         "A cleft",
