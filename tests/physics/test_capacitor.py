@@ -1,15 +1,18 @@
 """A closed membrane is a capacitor between two diffuse layers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from membrane_patch import BODY_TEMPERATURE, make_patch
 from scipy.optimize import brentq
 
-from mc import theory
+from mc import constants, theory
 from mc.analysis.statistics import block_average
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
+from mc.validation import layers
 
 AREA, LENGTH, SALT = 5000.0, 10.0, 150.0
 
@@ -106,6 +109,39 @@ def test_electrodes_read_the_slab_and_two_diffuse_layers(resolved):
     # One layer instead of two, or the permittivity of another solvent, would be noticed:
     assert abs(extrapolated - 0.8) > 5.0 * error
     assert abs(extrapolated - 1.2) > 5.0 * error
+
+
+def test_long_steps_leave_the_share_of_the_layers_that_theory_says(monkeypatch):
+    """Of small layers by the answer of every wave; what a drift brings to the face lies within it, which adds to it.
+
+    Five standard errors, false alarms 1e-6.
+    """
+    time_step = 1.0
+    monkeypatch.setattr(layers, "TIME_STEP", time_step)
+    engine = polarised_engine(CHARGE, time_step)
+    measured = layers_of(observe(engine, 100.0, 8000.0, 2.0))
+    species = [
+        SimpleNamespace(name=name, diffusion_coefficient=coefficient)
+        for name, coefficient in zip(
+            engine.composition.names, engine.composition.diffusion_coefficients, strict=True
+        )
+        if name in ("K", "Cl")
+    ]
+    solution = {"K": SALT, "Cl": SALT}
+    small = layers.share_resolved(
+        "brownian", solution, SimpleNamespace(temperature=BODY_TEMPERATURE, species=species)
+    )
+    length = theory.debye_length(solution, {"K": 1, "Cl": -1}, BODY_TEMPERATURE)
+    steps = np.mean([one.diffusion_coefficient for one in species]) * time_step / length**2
+    # The field at the face, lambda times which a small layer would have, weakened by the current of the step.
+    face_field = abs(diffuse_layer_potential(CHARGE)) / length / (1.0 + steps)
+    drift = steps * length**2 * face_field / constants.thermal_potential(BODY_TEMPERATURE)
+    expected = small + steps / (1.0 + steps) * drift / (2.0 * length)
+    assert measured.standard_error < 0.004
+    assert abs(measured.mean - expected) < 5.0 * measured.standard_error, (measured, expected)
+    # Without the drift, or with layers as deep as without steps, it would not hold.
+    assert abs(measured.mean - small) > 5.0 * measured.standard_error
+    assert abs(measured.mean - 1.0) > 5.0 * measured.standard_error
 
 
 @pytest.mark.parametrize("run", ["resolved", "resolved_plane"], ids=["1D", "2D"])

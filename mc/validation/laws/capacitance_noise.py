@@ -27,8 +27,8 @@ SALT = {"K": 150.0, "Cl": 150.0}
 SETTLING, LAGS = 20, (0, 1, 2, 3, 4, 6)
 """Records that are left out, and lags, in records of half a charging time each."""
 
-LAYERS_AT_ONE_NANOSECOND = 0.59
-"""Drop of the diffuse layers over that of Gouy and Chapman in steps of 1 ns (docs/methods.md, Limits)."""
+LAYERS_AT_ONE_NANOSECOND = 0.52
+"""Drop of diffuse layers of small potential over that of Gouy and Chapman in steps of 1 ns (docs/methods.md)."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ LAW = Law(
     remark=(
         "The potential is that of the charge on the membrane, Q/C. Electrodes read some per cent more, the thermal "
         "field of the baths between them. Single ions form diffuse layers in series with the slab, whose capacitance "
-        "takes 2.3 % off the variance of Q at 150 mM; in steps of 1 ns, which smear the layers, 0.59 of that. Voxels "
+        "takes 2.3 % off the variance of Q at 150 mM; in steps of 1 ns, which smear the layers, 0.52 of that. Voxels "
         "larger than the layers have none. Each step takes g dt/C off, by the potential at its start: with forty of "
         "them in C/g the variance is 1.3 % more than kT/C, as the prediction has it."
     ),
