@@ -20,7 +20,7 @@ SOLUTION, COMMAND, LENGTH = {"K": 80.0, "Ca": 30.0, "Cl": 140.0}, -500.0, 4.5
 WINDOW = 25.0
 """ns: windows are independent."""
 
-N_WINDOWS = {"brownian": (24, 100), "lattice": (16, 80), "continuum": (2, 2)}
+N_WINDOWS = {"brownian": (24, 100), "lattice": (28, 80), "continuum": (2, 2)}
 """In quick and in full."""
 
 DEPTHS, CALCIUM_DEPTHS = (1.0, 1.4, 1.8), (1.0, 1.8)
