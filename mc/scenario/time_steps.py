@@ -29,8 +29,8 @@ _LARGEST_POTENTIAL = 150.0
 """mV; entry into pores is judged at this potential, which no resting cell exceeds."""
 
 _COMFORTABLE_ENTRY, _SAFE_ENTRY, _POSSIBLE_ENTRY = 0.025, 0.05, 0.3
-"""kappa sqrt(dt/D). An ion that comes out of a pore does not enter again in the same step, which costs half of this
-number of the permeability (measured: 3.6 % at 0.075); equilibria are not touched."""
+"""kappa sqrt(dt/D). An ion that comes out of a pore does not enter again in the same step, which costs 0.75 of this
+number of the permeability (docs/methods.md); equilibria are not touched."""
 
 _COMFORTABLE_STEP, _SAFE_STEP, _POSSIBLE_STEP = 0.1, 0.2, 0.5
 """Step length over the length of the shorter bath."""

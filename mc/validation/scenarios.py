@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 CAPACITANCE = 6.241509074e-5
@@ -120,6 +121,15 @@ MILNE = 0.516
 
 E h^2/(2 E h) of the heights h by which uniform increments first go beyond a level (docs/methods.md, Open far ends).
 """
+
+
+def lost_entries(velocity: float, diffusion_coefficient: float, time_step: float) -> float:
+    """Return the share of entries into pores that a face lacks, as ions that come out enter none in the same step.
+
+    `velocity`: kappa of the face in nm/ns. Reflected diffusion from the face spends the density 1/sqrt(pi D t) there:
+    over what is left of a step, a time that is uniform, 4/(3 sqrt(pi)) kappa sqrt(dt/D) would have entered.
+    """
+    return 4.0 / (3.0 * math.sqrt(math.pi)) * velocity * math.sqrt(time_step / diffusion_coefficient)
 
 
 def acting_length(engine: str, length: float, diffusion_coefficient: float, time_step: float) -> float:

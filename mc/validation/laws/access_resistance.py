@@ -9,7 +9,7 @@ import numpy as np
 
 from mc import theory
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_mean
-from mc.validation.scenarios import acting_length, patch, species
+from mc.validation.scenarios import acting_length, lost_entries, patch, species
 
 MOUTH_WIDTH, MOUTH_DEPTH, LENGTH, WIDTH, DEPTH, THICKNESS = 4.0, 1.6, 12.0, 30.0, 20.0, 4.0
 """nm; numbers are those of this depth."""
@@ -48,7 +48,7 @@ class Pore:
         """Return that of the pore in series with the way to its mouths on so many sides, nm3/ns.
 
         The mouth of single ions is a strip. Ions that come back stir it. One that comes out does not enter again in
-        the same step, which takes half of kappa sqrt(dt/D) off the permeability. Elsewhere it is a column of cells.
+        the same step, which takes some off the permeability. Elsewhere it is a column of cells.
         """
         if self.engine != "brownian":
             access = theory.column_access_resistance(
@@ -56,7 +56,8 @@ class Pore:
             )
             return float(1.0 / (1.0 / self.permeability + sides * access))
         velocity = self.permeability * THICKNESS / (MOUTH_WIDTH * DEPTH * MOUTH_DEPTH)
-        lost = 0.5 * velocity * np.sqrt(self.time_step / DIFFUSION_COEFFICIENT)
+        through = 2.0 * MOUTH_DEPTH / THICKNESS
+        lost = (1.0 - through) * lost_entries(velocity, DIFFUSION_COEFFICIENT, self.time_step)
         length = acting_length("brownian", LENGTH, DIFFUSION_COEFFICIENT, self.time_step)
         access = theory.strip_access_resistance(
             MOUTH_WIDTH, DIFFUSION_COEFFICIENT, DEPTH, length, WIDTH, mouth="uniform flux"
@@ -173,8 +174,8 @@ LAW = Law(
     draw=draw,
     remark=(
         "Ions come out anywhere in a mouth alike, so that its flux is even but for those that come back and stir it, "
-        "which the prediction has. An ion that comes out does not enter again in the same step: half of κ sqrt(dt/D) "
-        "of the permeability, 2.2 % of the widest pore's, is lost by that and is in the prediction as well. On the "
+        "which the prediction has. An ion that comes out does not enter again in the same step: 0.7 % of the "
+        "permeability of the widest pore is lost by that and is in the prediction as well. On the "
         "lattice and in the continuum a mouth is as wide as the column of cells that its channel is in, whatever the "
         "scenario says: the prediction is the sum over the waves of those columns, in the place of the logarithm. It "
         "resists as a strip of 0.89 of the width of columns of square cells, of 0.63 where cells are ever flatter."

@@ -144,6 +144,6 @@ LAW = Law(
     remark=(
         "Pores whose gate at the inner end is shut stay open to the outside. Ions enter, walk and leave in the field "
         "that the clamp holds; nothing puts them where they are. An ion that comes out does not enter again in the "
-        "same step: pores hold half of κ sqrt(dt/D) fewer ions than they should, 0.3 % here (docs/methods.md)."
+        "same step: pores hold 0.75 κ sqrt(dt/D) fewer ions than they should, 0.5 % here (docs/methods.md)."
     ),
 )

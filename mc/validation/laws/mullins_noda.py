@@ -113,7 +113,7 @@ LAW = Law(
         "Two things shift the potential where leaks are so fast that the membrane charges within a few steps, and "
         "are kept below a tenth of a millivolt here: a record is made when the pumps of a step have moved their "
         "charge and the leaks have not yet carried it back, I dt/(2 C); and an ion that comes out of a pore does not "
-        "enter one again in the same step, which takes half of κ sqrt(dt/D) off the permeability (docs/methods.md). "
+        "enter one again in the same step, which takes some 0.7 κ sqrt(dt/D) off the permeability (docs/methods.md). "
         "With leaks eight times as fast, in steps of 1 ns, they make −0.9 mV on the lattice and +0.6 mV for single "
         "ions, and disappear with the step."
     ),
