@@ -137,7 +137,7 @@ def draw(pores: list[Pore]) -> Picture:
     expected = np.array([Pore(engine, float(one), 0.0, np.empty(0)).conductance() for one in permeability])
     return Picture(
         "permeability of the pore (nm³/ns)",
-        "current over the difference of densities (nm³/ns)",
+        "current over density difference (nm³/ns)",
         (
             Line("with the way to both mouths", permeability, expected),
             Line("the pore alone", permeability, permeability),
