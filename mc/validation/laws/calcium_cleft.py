@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mc import theory
-from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, SENSING_REACH
+from mc.constants import SENSING_REACH
+from mc.validation.calcium import calcium_patch, make_sink
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_mean
-from mc.validation.scenarios import patch
 
 THICKNESS, WIDTH = 5.0, 100.0
 """nm: of the cleft, which pumps of single ions sense as a whole, and along the membrane."""
@@ -93,44 +93,19 @@ def measure(trial: Trial) -> Cleft:
     """Let a channel fill a cleft that pumps empty, back to where it comes from."""
     engine = trial.engine
     depth, settling = DEPTH[engine], SETTLING[engine]
-    normal, along = SPACING[engine]
     watched = BLOCK * (2.0 if engine == "continuum" else trial.pick(15.0, 75.0))
-    per_pump = UPTAKE * WIDTH * depth * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR / PUMPS
-    text = patch(
+    text = calcium_patch(
         "A cleft",
-        inside={"K": 1.0, "Cl": 1.0},
-        outside={"Ca": 200.0, "tetravalent": 99.99},
-        area=WIDTH * depth,
+        width=WIDTH,
+        depth=depth,
         length=THICKNESS,
+        spacing=SPACING[engine],
         duration=settling + watched,
         time_step=TIME_STEP[engine],
         interval=INTERVAL[engine],
-        geometry=(
-            f'dimensions = 2\nwidth = "{WIDTH} nm"\ndepth = "{depth} nm"\n'
-            f'grid_spacing = "{normal} nm"\ngrid_spacing_y = "{along} nm"'
-        ),
-        recording=f'events = false\nprofile_interval = "{INTERVAL[engine]} ns"',
-        more=f"""
-[species.tetravalent]
-valence = -4
-diffusion_coefficient = "0.1 nm^2/ns"
-
-[[channels]]
-name = "channel"
-count = 1
-permeability = {{ Ca = "{PERMEABILITY * depth:.12g} nm^3/ns" }}
-pore = {{ mouth_width = "2 nm", mouth_depth = "0.8 nm" }}
-placement = ["{WIDTH / 2.0} nm"]
-
-[[pumps]]
-name = "sink"
-count = {PUMPS}
-placement = "even"
-turnover = "{per_pump * HALF_SATURATION:.12g} /ns"
-outward = {{ Ca = 1 }}
-half_saturation = {{ Ca = "{HALF_SATURATION} mM" }}
-""",
-    ).replace(f'area = "{WIDTH * depth:.12g} nm^2"\n', "")
+        permeability=PERMEABILITY * depth,
+        sink=make_sink(UPTAKE, WIDTH * depth, PUMPS, HALF_SATURATION),
+    )
     recording = trial.run(text, "cleft", clamped_potential=POTENTIAL)
     maps, names = recording.maps, recording.species_names
     calcium = recording.species[names.index("Ca")]

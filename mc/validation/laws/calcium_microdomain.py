@@ -9,8 +9,9 @@ import numpy as np
 from mc import theory
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.recording.recording import Recording
+from mc.validation.calcium import calcium_patch, make_sink
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_count, check_mean
-from mc.validation.scenarios import acting_length, patch
+from mc.validation.scenarios import acting_length
 
 LENGTH, WIDTH, MEMBRANE = 25.0, 100.0, 4.0
 """nm: calcium disappears at the far end, (2 L/pi)^2/D = 240 ns away."""
@@ -72,53 +73,21 @@ class Domains:
 
 def make_scenario(engine: str, duration: float, sink: str = "") -> str:
     """Return a channel between a bath full of calcium and one that starts, and ends, without any."""
-    normal, along = SPACING[engine]
     depth = DEPTH[engine]
-    text = patch(
+    return calcium_patch(
         "A microdomain" + (" and a sink" if sink else ""),
-        inside={"K": 1.0, "Cl": 1.0},
-        outside={"Ca": 200.0, "tetravalent": 99.99},
-        area=WIDTH * depth,
+        width=WIDTH,
+        depth=depth,
         length=LENGTH,
         outside_length=5.0,
+        spacing=SPACING[engine],
         duration=duration,
         time_step=TIME_STEP[engine],
         interval=INTERVAL[engine],
-        geometry=(
-            f'dimensions = 2\nwidth = "{WIDTH} nm"\ndepth = "{depth} nm"\nboundary = "bath"\n'
-            f'grid_spacing = "{normal} nm"\ngrid_spacing_y = "{along} nm"'
-        ),
-        recording=f'events = false\nprofile_interval = "{INTERVAL[engine]} ns"',
-        more=f"""
-[species.tetravalent]
-valence = -4
-diffusion_coefficient = "0.1 nm^2/ns"
-
-[[channels]]
-name = "channel"
-count = 1
-permeability = {{ Ca = "{PERMEABILITY * depth:.12g} nm^3/ns" }}
-pore = {{ mouth_width = "2 nm", mouth_depth = "0.8 nm" }}
-placement = ["{WIDTH / 2.0} nm"]
-{sink}
-""",
+        permeability=PERMEABILITY * depth,
+        boundary="bath",
+        sink=sink,
     )
-    return text.replace(f'area = "{WIDTH * depth:.12g} nm^2"\n', "")
-
-
-def make_sink() -> str:
-    """Return the table of pumps that together take up calcium at the velocity `UPTAKE`."""
-    area = WIDTH * DEPTH["continuum"]
-    per_pump = UPTAKE * area * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR / PUMPS
-    return f"""
-[[pumps]]
-name = "sink"
-count = {PUMPS}
-placement = "even"
-turnover = "{per_pump * HALF_SATURATION:.12g} /ns"
-outward = {{ Ca = 1 }}
-half_saturation = {{ Ca = "{HALF_SATURATION} mM" }}
-"""
 
 
 def measure(trial: Trial) -> Domains:
@@ -130,8 +99,9 @@ def measure(trial: Trial) -> Domains:
     alone = observe(recording, trial.engine)
     if trial.engine != "continuum":
         return Domains(alone, None)
+    sink = make_sink(UPTAKE, WIDTH * DEPTH["continuum"], PUMPS, HALF_SATURATION)
     recording = trial.run(
-        make_scenario(trial.engine, SETTLING + steady, make_sink()), "sink", clamped_potential=POTENTIAL
+        make_scenario(trial.engine, SETTLING + steady, sink), "sink", clamped_potential=POTENTIAL
     )
     return Domains(alone, observe(recording, trial.engine))
 
