@@ -19,8 +19,8 @@ from mc.validation.scenarios import CAPACITANCE, patch
 AREA = 5000.0
 """nm2."""
 
-TIME_STEP = 0.0125
-"""ns; a step is 0.26 nm long, a third of the Debye length."""
+TIME_STEP = {"brownian": 0.00625, "lattice": 0.0125, "continuum": 0.0125}
+"""ns; a step of single ions is 0.18 nm long, a quarter of the Debye length."""
 
 SPACING = {"brownian": 0.2, "lattice": 0.1, "continuum": 0.2}
 """nm."""
@@ -79,7 +79,7 @@ def measure_layers(
         area=AREA,
         length=length,
         duration=settling + n_windows * window,
-        time_step=TIME_STEP,
+        time_step=TIME_STEP[trial.engine],
         interval=0.5,
         geometry=f'grid_spacing = "{SPACING[trial.engine]} nm"{boundary}',
         recording=f'events = false\nprofile_interval = "{window} ns"',
@@ -146,7 +146,7 @@ def share_resolved(engine: str, solution: Mapping[str, float], recording: Record
     wave = np.tan(angle)
     answer = np.zeros_like(wave)
     for name, part in strength.items():
-        b = (wave / length) ** 2 * coefficients[name] * TIME_STEP
+        b = (wave / length) ** 2 * coefficients[name] * TIME_STEP[engine]
         answer += part / sum(strength.values()) * ANSWERS[engine](b)
     integrand = (1.0 + wave**2) / (wave**2 + answer)
     return float(0.5 * integrand @ weights)

@@ -12,11 +12,11 @@ from mc.validation.laws.capacitance_noise import slab_share
 from mc.validation.potentials import AREA, STEPS_OF_CHARGING, TIME_STEP, resting_patch
 from mc.validation.scenarios import BODY_TEMPERATURE, CAPACITANCE
 
-SALT, AMPLITUDE = {"K": 150.0, "Cl": 150.0}, 40.0
-"""mM; mV of the steady response."""
+SALT = {"K": 150.0, "Cl": 150.0}
+"""mM."""
 
-AMPLITUDE_OF_MEANS = 5.0
-"""mV, where nothing hides a small one: so little that the layers are linear."""
+AMPLITUDE = {"brownian": 40.0, "lattice": 12.0, "continuum": 5.0}
+"""mV of the steady response: where the noise does not hide a small one, so little that the layers are linear."""
 
 ON, PERIOD, TIMES = 6, 12, (0.5, 1.0, 2.0, 4.0, 7.0)
 """Charging times of a pulse and from one to the next; and those after its start when the potential is compared."""
@@ -69,8 +69,7 @@ def measure(trial: Trial) -> Charging:
     """Inject pulses of current into a membrane between equal solutions, whose GHK current is Ohm's."""
     charging_time = STEPS_OF_CHARGING * TIME_STEP[trial.engine]
     is_mean = trial.engine == "continuum"
-    amplitude = AMPLITUDE_OF_MEANS if is_mean else AMPLITUDE
-    current = amplitude * CAPACITANCE * AREA[trial.engine] / charging_time
+    current = AMPLITUDE[trial.engine] * CAPACITANCE * AREA[trial.engine] / charging_time
     n_pulses, period = 1 if is_mean else trial.pick(40, 400), PERIOD * charging_time
     pulses = "".join(
         f'\n[[protocol.current]]\nstart = "{(i + 1) * period:.12g} ns"\n'

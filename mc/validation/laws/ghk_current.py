@@ -21,11 +21,15 @@ PERMEABILITY, VALENCE = np.array([4.0, 0.4]), np.array([1, 1])
 """nm3/ns in 8000 nm2; in larger patches ten times less for their area, see the remark."""
 
 AREA = {"brownian": 8000.0, "lattice": 1e6, "continuum": 1e9}
-LENGTH = {"brownian": 15.0, "lattice": 15.0, "continuum": 3000.0}
-GEOMETRY = {"brownian": "", "lattice": "", "continuum": '\ngrid_spacing = "3000 nm"'}
+LENGTH = {"brownian": 15.0, "lattice": 40.0, "continuum": 3000.0}
+GEOMETRY = {
+    "brownian": "",
+    "lattice": '\ngrid_spacing = "40 nm"',
+    "continuum": '\ngrid_spacing = "3000 nm"',
+}
 TIME_STEP = {"brownian": 1.0, "lattice": 5.0, "continuum": 20.0}
 """nm2, nm and ns: the continuum, which is compared to the last digits, has baths so large that nothing becomes scarce
-at the membrane, and in which diffuse layers do nothing to the flux."""
+at the membrane, and in which diffuse layers do nothing to the flux; of the lattice's both do next to nothing."""
 
 DEGREES_OF_FREEDOM = 30.0
 """Of the errors of the currents that the reversal is fitted to: block means."""
@@ -167,7 +171,8 @@ LAW = Law(
         "Predicted is the current at the potential that electrodes read and the concentrations of the bulk at the "
         "same time. What flows must come through the baths, which leaves less at the membrane, or more, than in the "
         "bulk, by about P u L/(2 D) on each side: in baths of 15 nm 0.7 % of potassium outside at −120 mV for single "
-        "ions, where the counting error is 5 %, and 0.2 mV of the reversal; ten times less on the lattice, whose "
-        "large patch would show it."
+        "ions, where the counting error is 5 %, and 0.2 mV of the reversal; less on the lattice, whose large patch "
+        "would show it. Its voxels are as wide as the bath: resolved diffuse layers add 1.1 % to "
+        "the current at −120 mV (Frumkin 1933; docs/methods.md, Limits)."
     ),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from mc import theory
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.validation.law import Check, Law, Line, Picture, Points, Trial, check_count
-from mc.validation.scenarios import BODY_TEMPERATURE, channel, patch, species
+from mc.validation.scenarios import BODY_TEMPERATURE, channel, lost_entries, patch, species
 
 VALENCES = {"anion": -1, "monovalent": 1, "divalent": 2}
 POTENTIALS = (-100.0, -50.0, 0.0, 50.0)
@@ -18,6 +18,9 @@ AREA = {"brownian": 5000.0, "lattice": 20_000.0, "continuum": 1e8}
 TIME_STEP = {"brownian": 1.0, "lattice": 3.0, "continuum": 50.0}
 PORES, LARGEST_PERMEABILITY, SETTLING = 10, 40.0, 100.0
 """nm3/ns of all pores; and ns until pores that were empty hold their steady number of ions."""
+
+THICKNESS, MOUTH_DEPTH = 4.0, 0.8
+"""nm."""
 
 FEWEST = 100
 """Crossings expected of a flux that is compared, so that its number is nearly normal."""
@@ -34,6 +37,7 @@ class Flux:
     permeability: float
     dose: float
     """mM ns, the integral of the concentration it crossed from."""
+    engine: str
 
     def expected(self, valence: int | None = None, potential: float | None = None) -> float:
         """Return the crossings that GHK predicts, with the true valence and potential or with others."""
@@ -45,7 +49,23 @@ class Flux:
             self.potential if potential is None else potential,
             BODY_TEMPERATURE,
         )
-        return float(self.dose * (fluxes.outward if self.side == "inside" else fluxes.inward))
+        return float(
+            self.dose * (fluxes.outward if self.side == "inside" else fluxes.inward) / (1.0 + self.lost)
+        )
+
+    @property
+    def lost(self) -> float:
+        """The flux that single ions lack over what is left: those that come back enter none in the same step."""
+        if self.engine != "brownian":
+            return 0.0
+        way = 1.0 if self.side == "inside" else -1.0
+        u = way * VALENCES[self.name] * self.potential / theory.species.thermal_potential(BODY_TEMPERATURE)
+        reach = u * MOUTH_DEPTH / THICKNESS
+        entry, through = (THICKNESS / MOUTH_DEPTH, MOUTH_DEPTH / THICKNESS)
+        if u != 0.0:
+            entry, through = -u / np.expm1(-reach), np.expm1(-reach) / np.expm1(-u)
+        velocity = self.permeability * entry / AREA[self.engine]
+        return float((1.0 - through) * lost_entries(velocity, DIFFUSION_COEFFICIENT, TIME_STEP[self.engine]))
 
 
 def tracers() -> list[tuple[str, str]]:
@@ -70,7 +90,7 @@ def make_scenario(engine: str, potential: float, duration: float) -> tuple[str, 
         for side in ("inside", "outside")
     }
     pores = {name: value / PORES for name, value in permeability.items()}
-    depth = 'pore = { diffusion_coefficient = "1 nm^2/ns", mouth_depth = "0.8 nm" }'
+    depth = f'pore = {{ diffusion_coefficient = "1 nm^2/ns", mouth_depth = "{MOUTH_DEPTH} nm" }}'
     text = patch(
         f"One-way fluxes at {potential:g} mV",
         inside=solutions["inside"],
@@ -109,6 +129,7 @@ def measure(trial: Trial) -> list[Flux]:
                 crossings[-1] - crossings[first],
                 permeability[tracer],
                 float(np.trapezoid(concentration[first:], recording.time[first:])),
+                trial.engine,
             )
             # Divalent cations against 100 mV are held back too well to be counted.
             if not (name == "divalent" and potential == -100.0 and side == "inside"):

@@ -20,6 +20,8 @@ PORE = 'pore = { diffusion_coefficient = "1 nm^2/ns", mouth_depth = "0.8 nm" }'
 AREA = {"brownian": 3000.0, "lattice": 50_000.0}
 LENGTH, DURATION = 12.0, 1500.0
 TIME_STEP = {"brownian": 1.0, "lattice": 1.0}
+"""nm2, nm and ns."""
+
 TIMES = (150.0, 500.0, 1500.0)
 """ns after all was at 0 mV."""
 
@@ -52,6 +54,7 @@ def make_scenario(engine: str) -> str:
         duration=DURATION,
         time_step=TIME_STEP[engine],
         interval=25.0,
+        geometry="" if engine == "brownian" else 'grid_spacing = "4 nm"',
         more="".join(
             channel(f"{ion} leak", 50, {ion: value * area / 50}, PORE) for ion, value in PERMEABILITY.items()
         ),
