@@ -130,8 +130,9 @@ def test_every_law_says_what_it_is_and_how_it_would_be_wrong():
         assert law.formula and law.references and law.twins and law.engines
         assert not set(law.engines) & set(law.not_on)
         resolved = set(law.solved_on) | set(law.orders)
-        # One law is itself about what steps leave, and says how much in its checks.
-        assert resolved == (set(law.engines) & {"continuum"} if law.name != "time-steps" else set())
+        # Two laws are themselves about what steps and cells leave, and say how much in their checks.
+        is_about_resolution = law.name in ("grid-spacings", "time-steps")
+        assert resolved == (set() if is_about_resolution else set(law.engines) & {"continuum"})
         assert not set(law.solved_on) & set(law.orders)
 
 
