@@ -115,7 +115,7 @@ def measure_layers(
         CAPACITANCE * AREA * potential,
         drop,
         float(np.abs(field_drop - potential).max()),
-        share_resolved(trial.engine, solution, recording),
+        share_resolved(trial.engine, TIME_STEP[trial.engine], solution, recording),
         bulk,
     )
 
@@ -131,8 +131,10 @@ ANSWERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 diffusion of a step leaves of it (docs/methods.md)."""
 
 
-def share_resolved(engine: str, solution: Mapping[str, float], recording: Recording) -> float:
-    """Return the share of the potential of a layer that steps leave, for a layer whose potential is small.
+def share_resolved(
+    engine: str, time_step: float, solution: Mapping[str, float], recording: Recording
+) -> float:
+    """Return the share of the potential of a layer that steps (ns) leave, for a layer whose potential is small.
 
     (2/pi) int dq/(q^2 + B(q)) over the waves q = k lambda of a charged face, where B is the answer of all ions, each
     by its part of the ionic strength; without steps B is 1, and so is the share.
@@ -146,7 +148,7 @@ def share_resolved(engine: str, solution: Mapping[str, float], recording: Record
     wave = np.tan(angle)
     answer = np.zeros_like(wave)
     for name, part in strength.items():
-        b = (wave / length) ** 2 * coefficients[name] * TIME_STEP[engine]
+        b = (wave / length) ** 2 * coefficients[name] * time_step
         answer += part / sum(strength.values()) * ANSWERS[engine](b)
     integrand = (1.0 + wave**2) / (wave**2 + answer)
     return float(0.5 * integrand @ weights)

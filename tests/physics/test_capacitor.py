@@ -111,13 +111,12 @@ def test_electrodes_read_the_slab_and_two_diffuse_layers(resolved):
     assert abs(extrapolated - 1.2) > 5.0 * error
 
 
-def test_long_steps_leave_the_share_of_the_layers_that_theory_says(monkeypatch):
+def test_long_steps_leave_the_share_of_the_layers_that_theory_says():
     """Of small layers by the answer of every wave; what a drift brings to the face lies within it, which adds to it.
 
     Five standard errors, false alarms 1e-6.
     """
     time_step = 1.0
-    monkeypatch.setattr(layers, "TIME_STEP", time_step)
     engine = polarised_engine(CHARGE, time_step)
     measured = layers_of(observe(engine, 100.0, 8000.0, 2.0))
     species = [
@@ -129,7 +128,7 @@ def test_long_steps_leave_the_share_of_the_layers_that_theory_says(monkeypatch):
     ]
     solution = {"K": SALT, "Cl": SALT}
     small = layers.share_resolved(
-        "brownian", solution, SimpleNamespace(temperature=BODY_TEMPERATURE, species=species)
+        "brownian", time_step, solution, SimpleNamespace(temperature=BODY_TEMPERATURE, species=species)
     )
     length = theory.debye_length(solution, {"K": 1, "Cl": -1}, BODY_TEMPERATURE)
     steps = np.mean([one.diffusion_coefficient for one in species]) * time_step / length**2

@@ -74,7 +74,7 @@ def test_a_dataset_of_another_shape_or_type_is_told(copy, name, dataset):
         Recording(copy)
 
 
-@pytest.mark.parametrize("name", [*ATTRIBUTES, "format", "format_version"])
+@pytest.mark.parametrize("name", [*sorted({*ATTRIBUTES} - {"device"}), "format", "format_version"])
 def test_an_attribute_that_is_gone_or_of_another_type_is_told(copy, name):
     with h5py.File(copy, "r+") as file:
         group = file[END] if name in file[END].attrs else file["metadata"]
@@ -84,6 +84,17 @@ def test_an_attribute_that_is_gone_or_of_another_type_is_told(copy, name):
         Recording(copy)
     with h5py.File(copy, "r+") as file:
         file[place].attrs[name] = np.zeros(3)
+    with pytest.raises(RecordingError):
+        Recording(copy)
+
+
+def test_a_run_that_does_not_say_its_device_was_made_by_the_processor(copy):
+    with h5py.File(copy, "r+") as file:
+        del file["metadata"].attrs["device"]
+    with Recording(copy) as recording:
+        assert recording.attributes["device"] == "cpu"
+    with h5py.File(copy, "r+") as file:
+        file["metadata"].attrs["device"] = np.zeros(3)
     with pytest.raises(RecordingError):
         Recording(copy)
 

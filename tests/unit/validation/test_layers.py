@@ -15,21 +15,19 @@ def recording(coefficient=2.5):
     return SimpleNamespace(temperature=310.15, species=species)
 
 
-def test_without_steps_all_of_a_layer_is_left(monkeypatch):
-    assert share_resolved("continuum", SALT, recording()) == pytest.approx(1.0, abs=1e-12)
-    monkeypatch.setattr(layers, "TIME_STEP", dict.fromkeys(layers.TIME_STEP, 1e-9))
+def test_without_steps_all_of_a_layer_is_left():
+    assert share_resolved("continuum", 1.0, SALT, recording()) == pytest.approx(1.0, abs=1e-12)
     for engine in ("brownian", "lattice"):
-        assert share_resolved(engine, SALT, recording()) == pytest.approx(1.0, abs=1e-4)
+        assert share_resolved(engine, 1e-9, SALT, recording()) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_what_steps_take_off_a_layer_is_in_proportion_to_them(monkeypatch):
+def test_what_steps_take_off_a_layer_is_in_proportion_to_them():
     """With B = 1 + b/2 for short steps the lattice lacks b0/4, b0 = D dt/lambda^2; single ions, 1 + 0.3 b, less."""
     strength = 2.5 / theory.debye_length(SALT, {"K": 1, "Cl": -1}, 310.15) ** 2
-    monkeypatch.setattr(layers, "TIME_STEP", dict.fromkeys(layers.TIME_STEP, 1e-4))
-    assert 1.0 - share_resolved("lattice", SALT, recording()) == pytest.approx(
+    assert 1.0 - share_resolved("lattice", 1e-4, SALT, recording()) == pytest.approx(
         strength * 1e-4 / 4.0, rel=0.05
     )
-    assert 1.0 - share_resolved("brownian", SALT, recording()) == pytest.approx(
+    assert 1.0 - share_resolved("brownian", 1e-4, SALT, recording()) == pytest.approx(
         0.6 * strength * 1e-4 / 4.0, rel=0.1
     )
 
@@ -38,8 +36,8 @@ def test_an_answer_in_proportion_makes_a_longer_layer(monkeypatch):
     """B = 1 + b for all waves has a closed form: (2/pi) int dq/(q^2 (1 + b0) + 1) = 1/sqrt(1 + b0)."""
     monkeypatch.setitem(layers.ANSWERS, "brownian", lambda b: 1.0 + b)
     length = theory.debye_length(SALT, {"K": 1, "Cl": -1}, 310.15)
-    expected = 1.0 / np.sqrt(1.0 + 2.5 * layers.TIME_STEP["brownian"] / length**2)
-    assert share_resolved("brownian", SALT, recording()) == pytest.approx(expected, rel=1e-9)
+    expected = 1.0 / np.sqrt(1.0 + 2.5 * 0.0125 / length**2)
+    assert share_resolved("brownian", 0.0125, SALT, recording()) == pytest.approx(expected, rel=1e-9)
 
 
 def test_electrodes_read_a_layer_less_its_mean_over_the_bulk():
