@@ -7,16 +7,9 @@ import math
 import numpy as np
 
 from mc import theory
-from mc.validation.law import Check, Law, Trial
-from mc.validation.laws.time_steps import (
-    Trend,
-    check_one,
-    check_order,
-    compare,
-    draw,
-    first_order,
-)
+from mc.validation.law import Law, Trial
 from mc.validation.scenarios import change_of_solution, patch, species
+from mc.validation.trends import Trend, compare, draw, first_order, of_halvings, without_error
 
 # --- the lattice: ions leave a bath of few voxels ---
 
@@ -100,34 +93,20 @@ def measure_layers(trial: Trial) -> Trend:
         # From end to end, less the slab: electrodes would take a mean over cells that differ from grid to grid.
         potential = recording.profiles.potential[-1]
         drops.append(float(potential[0] - potential[-1] - recording["charge_separation_potential"][-1]))
-    apart = np.abs(np.diff(drops))
-    spacings = np.array(CELLS[:-1])
-    nothing = np.zeros(len(apart))
-    return Trend(
-        spacings,
-        apart,
-        nothing,
-        nothing,
-        apart[-1] * (spacings / spacings[-1]) ** 2,
-        0.0,
+    return of_halvings(
+        CELLS,
+        drops,
         2.0,
         "change by half the spacing",
         "mV",
-        "spacing of the grid",
-        "nm",
+        length="spacing of the grid",
+        length_unit="nm",
     )
 
 
 def measure(trial: Trial) -> Trend:
     """Measure what shows the error of a grid, on each engine something else."""
     return measure_passage(trial) if trial.engine == "lattice" else measure_layers(trial)
-
-
-def without_grid(trend: Trend) -> list[Check]:
-    """Compare with no error at all; where nothing is random with one of third order."""
-    if not trend.error.any():
-        return [check_order(trend, 3.0)]
-    return [check_one(trend, i, trend.exact) for i in range(len(trend.lengths))]
 
 
 LAW = Law(
@@ -147,7 +126,7 @@ LAW = Law(
     compare=compare,
     twins={
         "a method of first order": first_order,
-        "no error, or one of third order": without_grid,
+        "no error, or one of third order": lambda trend: without_error(trend, 3.0),
     },
     draw=draw,
     remark=(

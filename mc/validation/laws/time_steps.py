@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import expm, solve_discrete_lyapunov
@@ -20,17 +19,7 @@ from mc.engines.continuum import rosenbrock
 from mc.engines.continuum.engine import ContinuumEngine
 from mc.engines.continuum.equations import NO_DRIVE
 from mc.scenario.reading import read_scenario
-from mc.validation.law import (
-    Check,
-    Law,
-    Line,
-    Picture,
-    Points,
-    Trial,
-    check_resolved,
-    check_variance,
-    variance_degrees_of_freedom,
-)
+from mc.validation.law import Law, Trial, variance_degrees_of_freedom
 from mc.validation.scenarios import (
     BODY_TEMPERATURE,
     MILNE,
@@ -39,29 +28,7 @@ from mc.validation.scenarios import (
     patch,
     species,
 )
-
-
-@dataclass
-class Trend:
-    """What was measured at several lengths of the step, or of cells, and what the method's order makes of it."""
-
-    lengths: np.ndarray
-    """In `length_unit`, the longest first."""
-    measured: np.ndarray
-    error: np.ndarray
-    """Standard errors; zero where nothing is random."""
-    degrees: np.ndarray
-    """Of freedom of a variance; infinite for a mean."""
-    expected: np.ndarray
-    """By the method, at these lengths."""
-    exact: float
-    """Without steps."""
-    order: float
-    name: str
-    unit: str
-    length: str = "length of a step"
-    length_unit: str = "ns"
-
+from mc.validation.trends import Trend, compare, draw, first_order, of_halvings, without_error
 
 # --- single ions: an open end takes them only when a step is over ---
 
@@ -239,20 +206,7 @@ def measure_charging(trial: Trial) -> Trend:
         potential = engine.model.equations.find_potential(stores)
         inner, outer = engine.model.grid.faces[:, 0]
         potentials.append(float(potential[inner] - potential[outer]))
-    apart = np.abs(np.diff(potentials))
-    lengths = np.array(EVEN_STEPS[:-1])
-    nothing = np.zeros(len(apart))
-    return Trend(
-        lengths,
-        apart,
-        nothing,
-        nothing,
-        apart[-1] * (lengths / lengths[-1]) ** 3,
-        0.0,
-        3.0,
-        "change by half the step",
-        "mV",
-    )
+    return of_halvings(EVEN_STEPS, potentials, 3.0, "change by half the step", "mV")
 
 
 def step_evenly(engine: ContinuumEngine, stores: np.ndarray, duration: float, n_steps: int) -> np.ndarray:
@@ -280,64 +234,6 @@ def measure(trial: Trial) -> Trend:
     return MEASURES[trial.engine](trial)
 
 
-def compare(trend: Trend) -> list[Check]:
-    """Compare each length with the method, or, where nothing is random, the order that halving shows."""
-    if not trend.error.any():
-        return [check_order(trend, trend.order)]
-    return [check_one(trend, i, expected) for i, expected in enumerate(trend.expected)]
-
-
-def check_one(trend: Trend, i: int, expected: float) -> Check:
-    """Return the check of what was measured at one length."""
-    name = f"{trend.name}, {trend.lengths[i]:.3g} {trend.length_unit}"
-    if math.isfinite(trend.degrees[i]):
-        return check_variance(name, float(trend.measured[i]), expected, float(trend.degrees[i]), trend.unit)
-    return Check(name, float(trend.measured[i]), float(trend.error[i]), expected, trend.unit)
-
-
-def check_order(trend: Trend, order: float) -> Check:
-    """Return the check of the order: that of the last two halvings, without what their own change says is left."""
-    found = np.log2(trend.measured[:-1] / trend.measured[1:])
-    change = float(found[-1] - found[-2])
-    check = Check(f"order in the {trend.length}", float(found[-1] + change), 0.0, order)
-    return check_resolved(check, abs(change))
-
-
-def with_order(trend: Trend, order: float) -> list[Check]:
-    """Compare with a method of another order that has the same error in the longest step."""
-    if not trend.error.any():
-        return [check_order(trend, order)]
-    error = (trend.expected[0] - trend.exact) * (trend.lengths / trend.lengths[0]) ** order
-    return [check_one(trend, i, float(trend.exact + one)) for i, one in enumerate(error)]
-
-
-def first_order(trend: Trend) -> list[Check]:
-    """Compare with a method of first order; of second, where the method itself is of first."""
-    return with_order(trend, 2.0 if trend.order == 1.0 else 1.0)
-
-
-def without_steps(trend: Trend) -> list[Check]:
-    """Compare with no error at all."""
-    if not trend.error.any():
-        return [check_order(trend, 2.0)]
-    return [check_one(trend, i, trend.exact) for i in range(len(trend.lengths))]
-
-
-def draw(trend: Trend) -> Picture:
-    """Draw what was measured over the length of the step."""
-    return Picture(
-        f"{trend.length} ({trend.length_unit})",
-        f"{trend.name} ({trend.unit})",
-        (
-            Line(f"method of order {trend.order:g}", trend.lengths, trend.expected),
-            Line("without steps", trend.lengths, np.full(len(trend.lengths), trend.exact)),
-        )[: 2 if trend.error.any() else 1],
-        (Points("measured", trend.lengths, trend.measured, trend.error),),
-        x_scale="log",
-        y_scale="linear" if trend.error.any() else "log",
-    )
-
-
 LAW = Law(
     name="time-steps",
     claim="What a step's length changes disappears with it, by the order that each engine's method has.",
@@ -352,7 +248,7 @@ LAW = Law(
     compare=compare,
     twins={
         "a method of another order": first_order,
-        "no error, or one of second order": without_steps,
+        "no error, or one of second order": lambda trend: without_error(trend, 2.0),
     },
     draw=draw,
     remark=(
