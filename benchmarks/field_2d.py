@@ -1,4 +1,4 @@
-"""Time the field with and without a transverse axis: the solve, and ions to grid and back. One thread, best of many.
+"""Time the field with one transverse axis: the solve, and ions to grid and back. One thread, best of many.
 
 python benchmarks/field_2d.py
 """
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, set_num_threads
+from numba import set_num_threads
 
 from mc.compilation import entry_point
-from mc.engines.brownian.motion import BLOCK
-from mc.field import clouds, deposition, modes
+from mc.engines.brownian.plane_motion import PIECE
+from mc.field import clouds, modes
 
 SPACING, WIDTH, AREA = 0.5, 200.0, 1.0e4
-GRIDS = [(50, ()), (50, (256,)), (100, (512,))]
+GRIDS = [(50, (256,)), (100, (512,))]
 
 
 @entry_point
@@ -29,28 +29,31 @@ def write_slopes(potential, factor, mesh, workers, slopes):
     clouds.write_slopes(potential, factor, mesh, workers, slopes)
 
 
-@njit(nogil=True, error_model="numpy")
-def deposit_all(x, transverse, mesh, cells, shapes, packed, charges):
-    """Add all ions to the charges, block by block."""
-    for first in range(0, x.size, BLOCK):
-        here = slice(first, min(first + BLOCK, x.size))
+@entry_point
+def deposit_all(x, transverse, mesh, cells, shapes, table):
+    """Add all ions to a table, piece by piece."""
+    for first in range(0, x.size, PIECE):
+        here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
-        clouds.deposit_block(x[here], transverse, first, 1, mesh, cells[:n], shapes, packed, charges)
-
-
-@njit(nogil=True, error_model="numpy")
-def gather_all(x, transverse, mesh, cells, shapes, slopes, looked_up, components):
-    """Look up the field for all ions, block by block; return a sum of it."""
-    total = 0.0
-    for first in range(0, x.size, BLOCK):
-        here = slice(first, min(first + BLOCK, x.size))
-        n = here.stop - first
-        deposition.find_cells(x[here], cells[:n], mesh.inverse_spacing, mesh.stride)
         clouds.find_shapes(x[here], transverse, first, mesh, cells[:n], shapes)
-        clouds.gather_slopes(slopes, cells[:n], looked_up)
-        clouds.add_components(looked_up, shapes, n, mesh.spacing_ratios, components)
-        total += looked_up[0, 0]
-    return total
+        clouds.add_shapes(shapes, cells[:n], table)
+
+
+@entry_point
+def look_up_all(x, transverse, mesh, cells, shapes, slopes, looked_up):
+    """Look up the field for all ions, piece by piece."""
+    for first in range(0, x.size, PIECE):
+        here = slice(first, min(first + PIECE, x.size))
+        n = here.stop - first
+        clouds.find_shapes(x[here], transverse, first, mesh, cells[:n], shapes)
+        clouds.look_up_slopes(slopes, cells[:n], looked_up)
+        clouds.add_inner_terms(looked_up, shapes, n)
+
+
+@entry_point
+def merge_tables(tables, valences, mesh, sums):
+    """Call the kernel from Python."""
+    clouds.merge_tables(tables, valences, mesh, 1, 1, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -68,21 +71,18 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     """Print the times of one grid."""
     stride, widths = n_x + 2, (WIDTH,) * len(cells)
     mesh = clouds.make_mesh(stride, SPACING, cells, widths)
-    n_cells, subsets = 2 * stride * mesh.plane, 2 << len(cells)
-    slopes = clouds.make_slopes(mesh)
-    shapes, looked_up = (np.zeros((subsets - 1, BLOCK), np.float32) for _ in range(2))
-    components = np.zeros((len(cells), BLOCK), np.float32)
-    block_cells, packed = np.zeros(BLOCK, np.uint32), np.zeros((subsets // 2, BLOCK), np.int64)
-    sums = clouds.sums_of(clouds.make_sums(mesh, 3, 1), 0)
+    n_cells, subsets = 2 * stride * mesh.plane, clouds.count_subsets(mesh)
+    slopes, shapes, looked_up = clouds.make_slopes(mesh), *(clouds.make_shapes(mesh, PIECE) for _ in range(2))
+    block_cells, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
+    tables, sums = clouds.make_tables(mesh, 3, 1), clouds.make_sums(mesh, 3)
     print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):
         x = (random.uniform(0.01, n_x * SPACING, n) * random.choice([-1, 1], n)).astype(np.float32)
         y = (random.random((len(cells), n)) * WIDTH).astype(np.float32)
-        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, shapes, packed, sums.charges), 8)
-        gather = best(
-            lambda x=x, y=y: gather_all(x, y, mesh, block_cells, shapes, slopes, looked_up, components), 8
-        )
+        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, shapes, tables[0, 0]), 8)
+        gather = best(lambda x=x, y=y: look_up_all(x, y, mesh, block_cells, shapes, slopes, looked_up), 8)
+        merge_tables(tables, valences, mesh, sums)
         print(f"  {n:>9,} ions: deposit {deposit / n * 1e9:.2f}, gather {gather / n * 1e9:.2f} ns per ion")
 
     box = modes.make_modes(
@@ -102,6 +102,7 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     scratch = np.zeros((1, subsets, mesh.plane), np.int64)
     pores = np.ones((10, 2 + len(cells)))
     parts = {
+        "charges and counts of three species": lambda: merge_tables(tables, valences, mesh, sums),
         "charges at the nodes": lambda: sum_charges(sums.charges, mesh, scratch, charges),
         "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
         "solve with 10 ions in pores": lambda: modes.find_potential(

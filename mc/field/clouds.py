@@ -1,8 +1,8 @@
-"""Cloud in cell with any number of transverse axes: ions to charge at the nodes, and field to ions.
+"""Cloud in cell with transverse axes, one or more: ions to charge at the nodes, and field to ions.
 
 Along the membrane normal this is `mc.field.deposition`: both baths are cut into cells counted away from the membrane,
 with `stride` entries a side, the last of them for ions in no bath. Every transverse axis is periodic and cuts each of
-these entries into as many cells as it has; the last axis is the fastest in every table. Without axes nothing is cut.
+these entries into as many cells as it has; the last axis is the fastest in every table.
 
 A subset of the axes is a number: bit 0 for the normal, bit 1 for the first transverse axis, and so on. An ion's shape
 in a subset is the product of its fractional distances from the near corner of its cell along these axes. Everything
@@ -13,21 +13,17 @@ multilinear is a sum of shapes over the subsets:
 - the potential within a cell is sum_v shape_v prod_{a in v} (difference along a) phi, at its near corner.
 
 So a cell keeps an integer for each subset, and the nodes' charges follow from them exactly, in any order of the ions.
-Two subsets that differ by the normal share a number of 64 bits, the one without it in the upper half: a sum of
-such numbers is the sums of both halves as long as these fit into 32 bits with their sign, that is while a cell holds
-less than 32,768 net charges.
+Each species is added up by itself, so the sum of the empty subset is the number of its ions in the cell.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, prange, uint32
+from numba import float32, int32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import WEIGHT_ONE, find_cell, find_cells, gather, smaller
-
-PIECE = 256
-"""Ions of a block whose entries in a table are read or added to together: few enough to stay in the nearest cache."""
+from mc.field.deposition import WEIGHT_ONE, find_cell, smaller
+from mc.field.rows import FOUR, add_four, look_up_four
 
 
 class Mesh(NamedTuple):
@@ -53,8 +49,7 @@ class Sums(NamedTuple):
     counts: np.ndarray
     """(species, cells) int64 ions, as of the last time that they were counted."""
     charges: np.ndarray
-    """(cells * subsets/2,) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE, two subsets in
-    each; those of a cell lie together."""
+    """(cells, subsets) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE."""
 
 
 def make_mesh(
@@ -72,27 +67,36 @@ def make_mesh(
     )
 
 
-def make_sums(mesh: Mesh, n_species: int, chunks: int) -> Sums:
-    """Return empty sums for so many chunks of the ions, with a leading axis of chunks."""
+def count_subsets(mesh: Mesh) -> int:
+    """Return the number of subsets of the axes."""
+    return 2 << mesh.cells.size
+
+
+def make_sums(mesh: Mesh, n_species: int) -> Sums:
+    """Return empty sums."""
     n = 2 * mesh.stride * mesh.plane
-    return Sums(
-        np.zeros((chunks, n_species, n), dtype=np.int64),
-        np.zeros((chunks, n << mesh.cells.size), dtype=np.int64),
-    )
+    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros((n, count_subsets(mesh)), dtype=np.int64))
 
 
-def sums_of(tables: Sums, chunk: int) -> Sums:
-    """Return those of one chunk, as views; those of the first are those of all once they are merged."""
-    return Sums(tables.counts[chunk], tables.charges[chunk])
+def make_tables(mesh: Mesh, n_species: int, chunks: int) -> np.ndarray:
+    """Return empty tables in which each chunk of the ions adds up each species, (chunks, species, cells, subsets).
+
+    An entry is a sum of shapes in units of 1/WEIGHT_ONE. It holds 65,535 ions.
+    """
+    shape = (chunks, n_species, 2 * mesh.stride * mesh.plane, count_subsets(mesh))
+    return np.zeros(shape, dtype=np.uint32)
 
 
 def make_slopes(mesh: Mesh) -> np.ndarray:
-    """Return memory for the slopes of one species, (cells, subsets): those of a cell lie together, the first unused.
+    """Return memory for the slopes, (cells, subsets): those of a cell lie together, the first unused."""
+    return np.zeros((2 * mesh.stride * mesh.plane, count_subsets(mesh)), dtype=np.float32)
 
-    Without transverse axes there is one, and its place is the first.
-    """
-    width = 1 if mesh.cells.size == 0 else 2 << mesh.cells.size
-    return np.zeros((2 * mesh.stride * mesh.plane, width), dtype=np.float32)
+
+def make_shapes(mesh: Mesh, n: int) -> np.ndarray:
+    """Return memory for the shapes of `n` ions, (subsets, n) float32: that in the empty subset is always 1."""
+    shapes = np.zeros((count_subsets(mesh), n), dtype=np.float32)
+    shapes[0] = 1.0
+    return shapes
 
 
 @compiled
@@ -103,8 +107,11 @@ def find_fraction(scaled, cell):
 
 @compiled
 def find_transverse_cell(scaled, n_cells):
-    """Return the cell of a scaled transverse coordinate; one rounded up to the width is in the last cell."""
-    return smaller(int32(scaled), int32(int32(n_cells) - int32(1)))
+    """Return the cell of a scaled transverse coordinate; one rounded up to the width is in the last cell.
+
+    So is whatever is no place at all, below zero included: the comparison is of unsigned numbers.
+    """
+    return int32(smaller(uint32(int32(scaled)), uint32(uint32(n_cells) - uint32(1))))
 
 
 @compiled
@@ -113,42 +120,25 @@ def as_weight(shape):
     return int32(shape * float32(WEIGHT_ONE) + float32(0.5))
 
 
-@compiled
-def pack(high, low):
-    """Return two sums of 32 bits with sign as one number."""
-    return int64(int64(int64(high) << int64(32)) + int64(low))
-
-
-@compiled
-def unpack(both):
-    """Return the two sums in a number."""
-    low = int64(int32(both & int64(0xFFFFFFFF)))
-    return (both - low) >> int64(32), low
-
-
 @internal
-def find_normal_fractions(positions, inverse_spacing, fractions):
-    """Write the fractional distance along the normal of each ion of a block."""
+def find_normal_cells(positions, inverse_spacing, stride, cells, fractions):
+    """Write the cell along the normal of each ion, and its fractional distance from the near end of it."""
     for k in range(positions.size):
-        scaled = abs(positions[k]) * inverse_spacing
+        x = positions[k]
+        scaled = abs(x) * inverse_spacing
         fractions[k] = find_fraction(scaled, int32(scaled))
+        cells[k] = find_cell(x, inverse_spacing, stride)
 
 
 @internal
-def find_fractions(coordinates, inverse_spacing, n_cells, fractions):
-    """Write the fractional distance along a transverse axis of each ion of a block."""
+def refine_cells(coordinates, inverse_spacing, n_cells, cells, fractions):
+    """Cut the cells along one more axis, and write the fractional distances along it."""
+    n = uint32(n_cells)
     for k in range(coordinates.size):
         scaled = coordinates[k] * inverse_spacing
-        fractions[k] = find_fraction(scaled, find_transverse_cell(scaled, n_cells))
-
-
-@internal
-def refine_cells(coordinates, inverse_spacing, n_cells, cells):
-    """Cut the cells of a block along one more axis."""
-    n = uint32(n_cells)
-    for k in range(cells.size):
-        cell = uint32(find_transverse_cell(coordinates[k] * inverse_spacing, n_cells))
-        cells[k] = uint32(uint32(cells[k] * n) + cell)
+        cell = find_transverse_cell(scaled, n_cells)
+        fractions[k] = find_fraction(scaled, cell)
+        cells[k] = uint32(uint32(cells[k] * n) + uint32(cell))
 
 
 @internal
@@ -174,145 +164,124 @@ def copy_row(source, target):
 
 @internal
 def find_shapes(positions, transverse, start, mesh, cells, shapes):
-    """Cut the cells of a block, so far along the normal only, along every transverse axis; write the shapes.
+    """Write the cell of each ion, (ions,) uint32, and its shape in every subset but the empty one.
 
-    `positions`: (block,); `transverse`: (axes, ions) nm, each within the width
-    of its axis, the block's from `start` on; `shapes`: (subsets - 1, at least block) float32, that of subset v in
-    row v - 1. Tables with rows are given whole: a part of their columns is not known to be contiguous, and loops over
-    it are not vectorised.
+    `positions`: (ions,); `transverse`: (axes, all ions) nm, each within the width of its axis, those of these ions
+    from `start` on; `shapes`: see `make_shapes`, as long as these ions or longer. Tables with rows are given whole: a
+    part of their columns is not known to be contiguous, and loops over it are not vectorised.
     """
     n = positions.size
-    find_normal_fractions(positions, mesh.inverse_spacing, shapes[0, :n])
+    find_normal_cells(positions, mesh.inverse_spacing, mesh.stride, cells, shapes[1, :n])
     for axis in range(mesh.cells.size):
         own = 2 << axis
-        inverse_spacing, n_cells = mesh.inverse_spacings[axis], mesh.cells[axis]
         coordinates = transverse[axis, start : start + n]
-        find_fractions(coordinates, inverse_spacing, n_cells, shapes[own - 1, :n])
-        refine_cells(coordinates, inverse_spacing, n_cells, cells)
+        refine_cells(coordinates, mesh.inverse_spacings[axis], mesh.cells[axis], cells, shapes[own, :n])
         for subset in range(1, own):
-            multiply(shapes[subset - 1, :n], shapes[own - 1, :n], shapes[own + subset - 1, :n])
+            multiply(shapes[subset, :n], shapes[own, :n], shapes[own | subset, :n])
 
 
 @internal
-def find_mesh_cells(positions, transverse, start, mesh, cells):
-    """Write the cell of each ion of a block; see `find_shapes`."""
-    n = positions.size
-    find_cells(positions, cells, mesh.inverse_spacing, mesh.stride)
-    for axis in range(mesh.cells.size):
-        coordinates = transverse[axis, start : start + n]
-        refine_cells(coordinates, mesh.inverse_spacings[axis], mesh.cells[axis], cells)
+def look_up_slopes(slopes, cells, looked_up):
+    """Look up the slopes of all subsets for each ion.
 
-
-@internal
-def gather_slopes(slopes, cells, looked_up):
-    """Look up the slopes of all subsets for each ion of a block; without transverse axes that is the field itself.
-
-    `slopes`: see `make_slopes`; `looked_up`: (subsets - 1, at least block) float32.
+    `slopes`: see `make_slopes`; `looked_up`: (subsets, at least ions) float32.
     """
-    if looked_up.shape[0] == 1:
-        gather(slopes[:, 0], cells, looked_up[0, : cells.size])
+    in_fours = cells.size - cells.size % FOUR
+    for subset in range(0, slopes.shape[1], FOUR):
+        for k in range(0, in_fours, FOUR):
+            look_up_four(slopes, cells, subset, k, looked_up)
+    for k in range(in_fours, cells.size):
+        for subset in range(slopes.shape[1]):
+            looked_up[subset, k] = slopes[cells[k], subset]
+
+
+@internal
+def add_inner_terms(looked_up, shapes, n):
+    """Add to the slopes of `n` ions in each single axis what their places along others make of them, but one term.
+
+    The component of the field along an axis is the same all along this axis within a cell, and linear along the
+    others: minus the gradient of the interpolated potential, so its work is the change of an energy. It is the sum
+    over the subsets of all other axes of the slopes in these and its own times the shapes in these. The term of all
+    other axes together is left to `component`; with one transverse axis there is no other.
+    """
+    subsets = looked_up.shape[0]
+    own = 1
+    while own < subsets:
+        for others in range(1, subsets - 1):
+            if others & own == 0 and others | own != subsets - 1:
+                add_product(looked_up[others | own, :n], shapes[others, :n], looked_up[own, :n])
+        own *= 2
+
+
+@compiled
+def component(slope, outer_slope, outer_shape):
+    """Return the component of the field along an axis, see `add_inner_terms`.
+
+    `slope`: that in this axis alone with the inner terms; `outer_slope`: that in all axes; `outer_shape`: that in all
+    the others. In the units of the slopes once it is multiplied by the ratio of the axis.
+    """
+    return slope + outer_slope * outer_shape
+
+
+@internal
+def add_shapes(shapes, cells, table):
+    """Add the shapes of each ion to those in its cell; `table`: (cells, subsets), see `make_tables`."""
+    in_fours = cells.size - cells.size % FOUR
+    for subset in range(0, table.shape[1], FOUR):
+        for k in range(0, in_fours, FOUR):
+            add_four(shapes, cells, subset, k, table)
+    for k in range(in_fours, cells.size):
+        for subset in range(table.shape[1]):
+            table[cells[k], subset] += uint32(as_weight(shapes[subset, k]))
+
+
+@internal
+def add_multiple(entries, factor, sums):
+    """Add a row times a whole number to another: products of unsigned numbers, for which there is an instruction."""
+    size = uint32(abs(factor))
+    if factor < 0:
+        for k in range(entries.size):
+            sums[k] -= int64(uint64(entries[k]) * uint64(size))
     else:
-        for first in range(0, cells.size, PIECE):
-            here = slice(first, min(first + PIECE, cells.size))
-            for subset in range(1, slopes.shape[1]):
-                gather(slopes[:, subset], cells[here], looked_up[subset - 1, here])
+        for k in range(entries.size):
+            sums[k] += int64(uint64(entries[k]) * uint64(size))
 
 
 @internal
-def add_components(looked_up, shapes, n, ratios, components):
-    """Write the transverse components of the field of `n` ions, and complete the normal one, `looked_up[0]`.
+def merge_cells(tables, valences, first, last, counts_ions, sums):
+    """Write the sums of the cells from `first` to `last`, and empty the tables there."""
+    subsets = tables.shape[3]
+    charges = sums.charges[first:last].reshape((last - first) * subsets)
+    charges[:] = 0
+    for species in range(valences.size):
+        counts = sums.counts[species, first:last]
+        if counts_ions:
+            counts[:] = 0
+        for chunk in range(tables.shape[0]):
+            entries = tables[chunk, species, first:last].reshape((last - first) * subsets)
+            if counts_ions:
+                for cell in range(last - first):
+                    counts[cell] += int64(entries[cell * subsets] // uint32(WEIGHT_ONE))
+            add_multiple(entries, valences[species], charges)
+            entries[:] = uint32(0)
 
-    A component is the same all along its own axis within a cell, and linear along the others: minus the gradient of
-    the interpolated potential. Its work is the change of an energy.
 
-    `components`: (axes, at least n) float32.
+@parallel
+def merge_tables(tables, valences, mesh, workers, counts_ions, sums):
+    """Write the charges of all ions, and their counts if `counts_ions` is not 0, and empty the tables for next time.
+
+    Sums of integers: in any order the same.
     """
-    subsets = looked_up.shape[0] + 1
-    for axis in range(components.shape[0]):
-        own = 2 << axis
-        component = components[axis, :n]
-        copy_row(looked_up[own - 1, :n], component)
-        for others in range(1, subsets):
-            if others & own == 0:
-                add_product(looked_up[(others | own) - 1, :n], shapes[others - 1, :n], component)
-        ratio = ratios[axis + 1]
-        for k in range(n):
-            component[k] *= ratio
-    for others in range(2, subsets, 2):
-        add_product(looked_up[others, :n], shapes[others - 1, :n], looked_up[0, :n])
-
-
-@internal
-def move_round(coordinates, displacements, width):
-    """Move a block along a periodic axis by its displacements, each of at most the width (nm)."""
-    for k in range(coordinates.size):
-        moved = coordinates[k] + displacements[k]
-        moved = moved + width if moved < float32(0.0) else moved
-        coordinates[k] = moved - width if moved >= width else moved
-
-
-@internal
-def pack_normal(shapes, valence, packed):
-    """Write the charge of each ion of a block and its share at the far end of its cell along the normal."""
-    whole = int32(int32(valence) * int32(WEIGHT_ONE))
-    for k in range(packed.size):
-        packed[k] = pack(whole, int32(int32(valence) * as_weight(shapes[k])))
-
-
-@internal
-def pack_shapes(high, low, valence, packed):
-    """Write the charge of each ion of a block times its shapes in two subsets."""
-    z = int32(valence)
-    for k in range(packed.size):
-        packed[k] = pack(int32(z * as_weight(high[k])), int32(z * as_weight(low[k])))
-
-
-@internal
-def add_one(cells, packed, charges):
-    """Add the charges of a block where a cell has one number."""
-    for k in range(cells.size):
-        charges[cells[k]] += packed[k]
-
-
-@internal
-def add_two(cells, first, second, entry, entries, charges):
-    """Add to two neighbouring numbers of each ion's cell: they are in one line of the cache."""
-    for k in range(cells.size):
-        place = uint32(uint32(cells[k] * entries) + entry)
-        charges[place] += first[k]
-        charges[uint32(place + uint32(1))] += second[k]
-
-
-@internal
-def count_ions(cells, counts):
-    """Count the ions of a block in their cells."""
-    for k in range(cells.size):
-        counts[cells[k]] += 1
-
-
-@internal
-def deposit_block(positions, transverse, start, valence, mesh, cells, shapes, packed, charges):
-    """Add a block of ions of one valence to the charges, and write their cells.
-
-    `positions`, `transverse` and `start`: see `find_shapes`; `cells`: (block,) uint32, `shapes`, and `packed`:
-    (subsets/2, at least block) int64, all written here.
-    """
-    n = positions.size
-    find_cells(positions, cells, mesh.inverse_spacing, mesh.stride)
-    find_shapes(positions, transverse, start, mesh, cells, shapes)
-    pack_normal(shapes[0, :n], valence, packed[0, :n])
-    for entry in range(1, packed.shape[0]):
-        pack_shapes(shapes[2 * entry - 1, :n], shapes[2 * entry, :n], valence, packed[entry, :n])
-    entries = uint32(1 << mesh.cells.size)
-    if entries == 1:
-        add_one(cells, packed[0, :n], charges)
-    for entry in range(0, entries - 1, 2):
-        add_two(cells, packed[entry, :n], packed[entry + 1, :n], uint32(entry), entries, charges)
+    n_rows = 2 * mesh.stride
+    for i in prange(workers):
+        worker = int64(i)
+        for row in range(worker * n_rows // workers, (worker + 1) * n_rows // workers):
+            merge_cells(tables, valences, row * mesh.plane, (row + 1) * mesh.plane, counts_ions, sums)
 
 
 @internal
 def add_ion(x, transverse, ions, species, valence, mesh, sums):
-    """Add one ion to the sums exactly as `deposit_block` does, or take it out with `ions` = -1.
+    """Add one ion to the sums exactly as `add_shapes` does, or take it out with `ions` = -1.
 
     `transverse`: (axes,) float32.
     """
@@ -323,11 +292,9 @@ def add_ion(x, transverse, ions, species, valence, mesh, sums):
             uint32(cell * uint32(mesh.cells[axis])) + uint32(find_transverse_cell(scaled, mesh.cells[axis]))
         )
     sums.counts[species, cell] += ions
-    entries = 1 << mesh.cells.size
-    for entry in range(entries):
-        high = as_weight(shape_in(2 * entry, x, transverse, mesh))
-        low = as_weight(shape_in(2 * entry + 1, x, transverse, mesh))
-        sums.charges[int64(cell) * entries + entry] += ions * valence * pack(high, low)
+    for subset in range(sums.charges.shape[1]):
+        weight = int64(as_weight(shape_in(subset, x, transverse, mesh)))
+        sums.charges[cell, subset] += ions * valence * weight
 
 
 @compiled
@@ -366,10 +333,10 @@ def add_moved(source, sign, moved_by, target):
 
 
 @internal
-def split_row(charges, first, entries, high, low):
-    """Write the two sums in one of the numbers of each cell of a row."""
-    for m in range(high.size):
-        high[m], low[m] = unpack(charges[first + m * entries])
+def copy_subset(charges, first, subset, row):
+    """Write what a subset has in each of some neighbouring cells."""
+    for m in range(row.size):
+        row[m] = charges[first + m, subset]
 
 
 @internal
@@ -380,9 +347,8 @@ def sum_plane(charges, row, mesh, rows):
     `rows[1]` what of it belongs to the far one.
     """
     plane = mesh.plane
-    entries = rows.shape[0] // 2
-    for entry in range(entries):
-        split_row(charges, row * plane * entries + entry, entries, rows[2 * entry], rows[2 * entry + 1])
+    for subset in range(rows.shape[0]):
+        copy_subset(charges, row * plane, subset, rows[subset])
     inner = 1
     for axis in range(mesh.cells.size - 1, -1, -1):
         own = 2 << axis
@@ -434,16 +400,16 @@ def write_difference(source, moved_by, target):
 
 
 @internal
-def write_plane(potential, factor, mesh, start, is_bath, normal, slopes):
+def write_plane(potential, factor, mesh, start, is_bath, slopes):
     """Write the slopes of the cells of one entry along the normal, the first of them at `start`."""
     plane = mesh.plane
     if not is_bath:
         for m in range(start, start + plane):
-            for place in range(slopes.shape[1]):
-                slopes[m, place] = float32(0.0)
+            for subset in range(slopes.shape[1]):
+                slopes[m, subset] = float32(0.0)
         return
     for m in range(start, start + plane):
-        slopes[m, normal] = float32(-factor * (potential[m + plane] - potential[m]))
+        slopes[m, 1] = float32(-factor * (potential[m + plane] - potential[m]))
     inner = plane
     for axis in range(mesh.cells.size):
         own = 2 << axis
@@ -462,7 +428,7 @@ def write_plane(potential, factor, mesh, start, is_bath, normal, slopes):
 
 @parallel
 def write_slopes(potential, factor, mesh, workers, slopes):
-    """Write what `gather_slopes` looks up: minus `factor` times the differences of the potential in each subset.
+    """Write what `look_up_slopes` looks up: minus `factor` times the differences of the potential in each subset.
 
     With `factor` = 1/spacing the components are the field in mV/nm, the normal one away from the membrane; with
     that times a mobility and a time they are displacements.
@@ -470,10 +436,8 @@ def write_slopes(potential, factor, mesh, workers, slopes):
     `potential`: (2 * stride * plane,) mV; `slopes`: see `make_slopes`.
     """
     stride, plane = mesh.stride, mesh.plane
-    # The place of subset v is v, but without transverse axes that of the only one is 0.
-    normal = 0 if slopes.shape[1] == 1 else 1
     for i in prange(workers):
         worker = int64(i)
         for row in range(worker * 2 * stride // workers, (worker + 1) * 2 * stride // workers):
             start = row * plane
-            write_plane(potential, factor, mesh, start, row % stride < stride - 1, normal, slopes)
+            write_plane(potential, factor, mesh, start, row % stride < stride - 1, slopes)

@@ -55,9 +55,9 @@ def larger(first, second):
 
 @compiled
 def find_cell(x, inverse_spacing, stride):
-    """Return the cell of an ion at signed distance `x` from the membrane."""
-    cell = smaller(int32(abs(x) * inverse_spacing), int32(stride - 1))
-    return uint32(cell + (int32(stride) if x > float32(0.0) else int32(0)))
+    """Return the cell of an ion at signed distance `x` from the membrane; what is no place is in no bath."""
+    cell = smaller(uint32(int32(abs(x) * inverse_spacing)), uint32(stride - 1))
+    return uint32(cell + (uint32(stride) if x > float32(0.0) else uint32(0)))
 
 
 @compiled

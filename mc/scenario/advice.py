@@ -63,6 +63,9 @@ _BYTES_PER_CELL = 1000
 
 _BYTES_PER_PROTEIN = 100
 
+_MOST_IONS_IN_CELL = 30_000
+"""Of a species, in the mean, where places along the membrane are tracked: half of what the sums of a cell hold."""
+
 _SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 1.0
 """For the estimated run time of the continuum: of one of its own steps for each number that it follows, and how many
 of them a time step takes."""
@@ -230,6 +233,7 @@ def advise(scenario: Scenario) -> Advice:
     area_warnings, area_refusals = _judge_open_area(scenario)
     warnings += area_warnings
     refusals += area_refusals
+    refusals += _judge_cells(scenario, composition, grid_spacing, transverse_cells)
 
     ghk = ghk_potential(scenario, 0.0)
     ghk_with_pumps, pump_current = rest_with_pumps(scenario, ghk)
@@ -456,6 +460,30 @@ def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError
     if share >= 1:
         return [], [StabilityError(f"{scenario.locate('channels')}: {text}, more than there is; {remedy}")]
     return ([f"{text}: pores no longer act alone"] if share > 0.05 else []), []
+
+
+def _judge_cells(
+    scenario: Scenario, composition: Composition, grid_spacing: float, transverse_cells: tuple[int, ...]
+) -> list[StabilityError]:
+    """Return a refusal where a cell would hold more ions of a species than its sums have room for."""
+    if not (follows_ions(scenario) and transverse_cells):
+        return []
+    geometry, along = scenario.geometry, math.prod(transverse_cells)
+    fullest = max(
+        float(counts.max()) / (math.ceil(length / grid_spacing) * along)
+        for counts, length in (
+            (composition.counts_inside, geometry.inside_length),
+            (composition.counts_outside, geometry.outside_length),
+        )
+    )
+    if fullest <= _MOST_IONS_IN_CELL:
+        return []
+    return [
+        StabilityError(
+            f"{scenario.locate('geometry')}: a cell of the grid would hold {fullest:,.0f} ions of a species, "
+            f"more than {_MOST_IONS_IN_CELL:,}: take a smaller grid_spacing or grid_spacing_y, or a smaller depth"
+        )
+    ]
 
 
 def _note_places(

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc import streams
-from mc.engines.brownian import motion
 from mc.engines.brownian.crossing import Pores
 from mc.engines.brownian.exchange import Reservoirs
-from mc.engines.brownian.plane import Mouths, Plane, Sheet
+from mc.engines.brownian.passes import Leavers
+from mc.engines.brownian.plane import Mouths, Plane
+from mc.engines.brownian.plane_motion import PIECE, Sheet
 from mc.engines.brownian.stepping import Box, Ions
 from mc.field import clouds, modes
 from mc.scenario.composition import Composition, solutions_over_time
@@ -64,11 +65,9 @@ def make_reservoirs(
     )
 
 
-def make_leavers(chunks: int, largest_chunk: int) -> motion.Leavers:
+def make_leavers(chunks: int, largest_chunk: int) -> Leavers:
     """Return empty lists of the ions that leave."""
-    return motion.Leavers(
-        np.zeros((chunks, largest_chunk), dtype=np.uint32), np.zeros(chunks, dtype=np.int64)
-    )
+    return Leavers(np.zeros((chunks, largest_chunk), dtype=np.uint32), np.zeros(chunks, dtype=np.int64))
 
 
 def make_plane(
@@ -90,7 +89,7 @@ def make_plane(
     geometry, grid = scenario.geometry, box.grid
     widths, cells = geometry.transverse_lengths, resolve_transverse_cells(scenario)
     mesh = clouds.make_mesh(grid.stride, grid.spacing, cells, widths)
-    n_cells, subsets, axes = 2 * grid.stride * mesh.plane, 2 << len(cells), len(cells)
+    n_cells, subsets = 2 * grid.stride * mesh.plane, clouds.count_subsets(mesh)
     n_species, n_ions = ions.valences.size, ions.positions.size
     box_modes = modes.make_modes(
         stride=grid.stride,
@@ -107,23 +106,19 @@ def make_plane(
     modes.factorise(box_modes, np.zeros_like(conductivities), 0.0, exact)
     transverse = _place_along(n_ions, widths, seed)
     mobilities = ions.valences * ions.diffusion_coefficients / box.thermal_potential
-    block = (chunks, subsets - 1, motion.BLOCK)
     sheet = Sheet(
         widths=np.array(widths, dtype=np.float32),
         slopes=clouds.make_slopes(mesh),
         displacement_per_field=(mobilities * box.time_step).astype(np.float32),
         valences=ions.valences,
-        shapes=np.zeros(block, dtype=np.float32),
-        looked_up=np.zeros(block, dtype=np.float32),
-        components=np.zeros((chunks, axes, motion.BLOCK), dtype=np.float32),
-        packed=np.zeros((chunks, subsets // 2, motion.BLOCK), dtype=np.int64),
+        tables=clouds.make_tables(mesh, n_species, chunks),
+        shapes=np.stack([clouds.make_shapes(mesh, PIECE)] * chunks),
+        looked_up=np.zeros((chunks, subsets, PIECE), dtype=np.float32),
     )
-    tables, look_tables = (clouds.make_sums(mesh, n_species, chunks) for _ in range(2))
     return Plane(
         mesh=mesh,
         transverse=transverse,
-        tables=tables,
-        sums=clouds.sums_of(tables, 0),
+        sums=clouds.make_sums(mesh, n_species),
         sheet=sheet,
         mouths=_make_mouths(scenario, ions, box, pores, drops, placement),
         pump_sites=placement.pumps.astype(np.float64),
@@ -137,11 +132,8 @@ def make_plane(
         potential=np.zeros(n_cells),
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
-        look_tables=look_tables,
-        look_sums=clouds.sums_of(look_tables, 0),
+        look_sums=clouds.make_sums(mesh, n_species),
         look_potential=np.zeros(n_cells),
-        # Every axis has a stream of its own.
-        keys=np.stack([stream_key(seed, streams.DIFFUSION_ALONG + axis) for axis in range(axes)]),
         exit_key=stream_key(seed, streams.EXIT),
     )
 

@@ -12,21 +12,10 @@ A block is worked on by several short loops, each over few arrays, because that 
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, prange, uint32
+from numba import float32, int32, int64, uint32
 
-from mc.compilation import compiled, internal, parallel
-from mc.engines.brownian.plane import clear_sums, find_displacements
-from mc.field import clouds
-from mc.field.deposition import (
-    add_histograms,
-    clear,
-    deposit,
-    find_cells,
-    find_cells_and_weights,
-    gather,
-    larger,
-    smaller,
-)
+from mc.compilation import compiled, internal
+from mc.field.deposition import larger, smaller
 from mc.streams import threefry
 
 BLOCK = 2048
@@ -52,13 +41,6 @@ def increment_scale(diffusion_coefficients: np.ndarray, time_step: float) -> np.
     """Return what a 24-bit integer is multiplied with to give an increment of variance 2 D dt, float32, in nm."""
     largest_increment = np.sqrt(6.0 * diffusion_coefficients * time_step)
     return (largest_increment / (1 << (INCREMENT_BITS - 1))).astype(np.float32)
-
-
-class Leavers(NamedTuple):
-    """The ions that have gone beyond a far end in a step, one row for each chunk of blocks."""
-
-    ions: np.ndarray
-    n_ions: np.ndarray
 
 
 class Baths(NamedTuple):
@@ -124,16 +106,6 @@ def is_beyond(x, length):
 
 
 @internal
-def drift_block(positions, displacements, length_inside, length_outside):
-    """Let a block drift, away from the membrane for positive displacements."""
-    for k in range(positions.size):
-        x = positions[k]
-        outside = x > float32(0.0)
-        distance = reflect(abs(x) + displacements[k], length_outside if outside else length_inside)
-        positions[k] = distance if outside else -distance
-
-
-@internal
 def drift_and_diffuse_block(
     positions,
     displacements,
@@ -149,7 +121,7 @@ def drift_and_diffuse_block(
 
     An ion whose increment would cross the face is reflected. It is a candidate when the low byte of its random
     word is below the threshold of its side: a first, cheap draw of probability threshold/256 that spares nearly all
-    ions the second, exact one.
+    ions the second, exact one. With a `scale` of 0 the ions drift only, and the flags mean nothing.
     """
     for k in range(positions.size):
         x = positions[k]
@@ -195,225 +167,8 @@ def collect(is_candidate, first_ion, candidates, n_candidates):
 
 
 @internal
-def add_increments(words, scale, displacements):
-    """Add a diffusive increment along a transverse axis to the displacements of a block."""
-    for k in range(displacements.size):
-        displacements[k] += scale * centre(words[k])
-
-
-@internal
-def move_along(block, start, n, ions, species, transverse, chunk, scratch, sheet, keys, step, diffuses):
-    """Move a block along the membrane, by its displacements in the components and by diffusion."""
-    for axis in range(transverse.shape[0]):
-        displacements = sheet.components[chunk, axis, :n]
-        if diffuses:
-            first_pair = uint32(block * (BLOCK // 2))
-            draw_words(scratch.words[chunk], first_pair, step, keys[axis, 0], keys[axis, 1])
-            add_increments(scratch.words[chunk, :n], ions.increment_scales[species], displacements)
-        clouds.move_round(transverse[axis, start : start + n], displacements, sheet.widths[axis])
-
-
-@internal
 def find_leavers(positions, is_leaving, length_inside, length_outside):
     """Flag the ions of a block that are beyond a far end; those in no bath are not."""
     for k in range(positions.size):
         x = positions[k]
         is_leaving[k] = is_beyond(x, length_outside if x > float32(0.0) else length_inside)
-
-
-@internal
-def move_chunk(
-    chunk,
-    ions,
-    target,
-    scratch,
-    baths,
-    drift,
-    thresholds,
-    key,
-    step,
-    diffuses,
-    leavers,
-    mesh,
-    sheet,
-    tables,
-    counts_ions,
-    has_field,
-    transverse,
-    transverse_target,
-    transverse_keys,
-):
-    """Drift, diffuse and deposit the blocks of one chunk.
-
-    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
-    and they only drift in it, to look where they would be. Fills row `chunk` of the sums and candidates. `leavers` is
-    None where the far ends are closed; the arguments from `mesh` on are None where no transverse axis is tracked.
-    `tables`: the sums of all chunks there, in which the ions of each species are counted if `counts_ions` is not 0;
-    if `has_field` is 0 the baths have none, and no charge is added up.
-    """
-    spacing, stride = baths.inverse_spacing, baths.stride
-    length_inside, length_outside = baths.mirror_inside, baths.mirror_outside
-    if sheet is None:
-        clear(scratch.counts[chunk])
-        clear(scratch.weight_sums[chunk])
-    else:
-        clear_sums(tables, chunk, counts_ions)
-    n_candidates = 0
-    if leavers is not None:
-        leavers.n_ions[chunk] = 0
-    first_block, last_block = scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]
-    for block in range(first_block, last_block):
-        start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
-        n = stop - start
-        positions = target[start:stop]
-        words = scratch.words[chunk, :n]
-        cells = scratch.cells[chunk, :n]
-        weights = scratch.weights[chunk, :n]
-        displacements = scratch.displacements[chunk, :n]
-
-        if not diffuses:
-            clouds.copy_row(ions.positions[start:stop], positions)
-            if sheet is not None:
-                for axis in range(transverse.shape[0]):
-                    clouds.copy_row(transverse[axis, start:stop], transverse_target[axis, start:stop])
-        if sheet is None:
-            find_cells(positions, cells, spacing, stride)
-            gather(drift[species], cells, displacements)
-        elif has_field:
-            find_cells(positions, cells, spacing, stride)
-            find_displacements(
-                positions,
-                transverse_target,
-                start,
-                species,
-                mesh,
-                sheet,
-                chunk,
-                cells,
-                displacements,
-            )
-        else:
-            displacements[:] = float32(0.0)
-            sheet.components[chunk] = float32(0.0)
-
-        if diffuses:
-            draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
-            # The weights are not yet known: until then their memory holds the flags of the candidates.
-            is_candidate = weights
-            drift_and_diffuse_block(
-                positions,
-                displacements,
-                words,
-                is_candidate,
-                ions.increment_scales[species],
-                length_inside,
-                length_outside,
-                thresholds[species, 0],
-                thresholds[species, 1],
-            )
-            n_candidates = collect(is_candidate, start, scratch.candidates[chunk], n_candidates)
-            if leavers is not None:
-                find_leavers(positions, weights, baths.length_inside, baths.length_outside)
-                leavers.n_ions[chunk] = collect(weights, start, leavers.ions[chunk], leavers.n_ions[chunk])
-        else:
-            drift_block(positions, displacements, length_inside, length_outside)
-
-        if sheet is None:
-            find_cells_and_weights(positions, cells, weights, spacing, stride)
-            deposit(cells, weights, scratch.histograms[chunk])
-            if block + 1 == last_block or ions.block_species[block + 1] != species:
-                add_histograms(
-                    scratch.histograms[chunk],
-                    scratch.counts[chunk, species],
-                    scratch.weight_sums[chunk, species],
-                )
-        else:
-            move_along(
-                block,
-                start,
-                n,
-                ions,
-                species,
-                transverse_target,
-                chunk,
-                scratch,
-                sheet,
-                transverse_keys,
-                step,
-                diffuses,
-            )
-            if has_field:
-                clouds.deposit_block(
-                    positions,
-                    transverse_target,
-                    start,
-                    sheet.valences[species],
-                    mesh,
-                    cells,
-                    sheet.shapes[chunk],
-                    sheet.packed[chunk],
-                    tables.charges[chunk],
-                )
-            elif counts_ions:
-                clouds.find_mesh_cells(positions, transverse_target, start, mesh, cells)
-            if counts_ions:
-                clouds.count_ions(cells, tables.counts[chunk, species])
-    scratch.n_candidates[chunk] = n_candidates
-
-
-@parallel
-def move_chunks(
-    ions,
-    target,
-    scratch,
-    baths,
-    drift,
-    thresholds,
-    key,
-    step,
-    diffuses,
-    leavers,
-    mesh,
-    sheet,
-    tables,
-    counts_ions,
-    has_field,
-    transverse,
-    transverse_target,
-    transverse_keys,
-):
-    """Run `move_chunk` for each chunk, on all threads."""
-    for chunk in prange(scratch.n_candidates.size):
-        move_chunk(
-            int64(chunk),
-            ions,
-            target,
-            scratch,
-            baths,
-            drift,
-            thresholds,
-            key,
-            step,
-            diffuses,
-            leavers,
-            mesh,
-            sheet,
-            tables,
-            counts_ions,
-            has_field,
-            transverse,
-            transverse_target,
-            transverse_keys,
-        )
-
-
-@internal
-def merge_chunks(scratch, counts, weight_sums):
-    """Add up the sums of all chunks, each of shape (species, cells): integers, so in any order the same."""
-    clear(counts)
-    clear(weight_sums)
-    for chunk in range(scratch.counts.shape[0]):
-        for species in range(counts.shape[0]):
-            for cell in range(counts.shape[1]):
-                counts[species, cell] += scratch.counts[chunk, species, cell]
-                weight_sums[species, cell] += scratch.weight_sums[chunk, species, cell]

@@ -12,6 +12,7 @@ from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
 from mc.constants import SENSING_REACH
+from mc.engines.brownian.plane_motion import Sheet
 from mc.field import clouds, deposition
 from mc.field.clouds import Mesh, sum_node_charges
 from mc.field.deposition import WEIGHT_ONE
@@ -59,33 +60,13 @@ class Mouths(NamedTuple):
     """(species,) largest sum, over mouths that overlap, of capture over mouth area, nm2/ns."""
 
 
-class Sheet(NamedTuple):
-    """What moving ions along the membrane needs; one row of the working memory for each chunk of blocks."""
-
-    widths: np.ndarray
-    """(axes,) float32, nm."""
-    slopes: np.ndarray
-    """See `clouds.make_slopes`: of the field in mV/nm."""
-    displacement_per_field: np.ndarray
-    """(species,) float32, mobility times time step, nm2/mV."""
-    valences: np.ndarray
-    shapes: np.ndarray
-    looked_up: np.ndarray
-    components: np.ndarray
-    packed: np.ndarray
-    """See `clouds.deposit_block`."""
-
-
 class Plane(NamedTuple):
     """Everything that one dimension does without."""
 
     mesh: Mesh
     transverse: np.ndarray
     """(axes, ions) float32, nm, from 0 to the width."""
-    tables: clouds.Sums
-    """The sums of each chunk."""
     sums: clouds.Sums
-    """Those of the first chunk, and of all ions once they are merged."""
     sheet: Sheet
     mouths: Mouths
     pump_sites: np.ndarray
@@ -106,11 +87,8 @@ class Plane(NamedTuple):
     sampled: np.ndarray
     """(2 * stride,) conductivity as last sampled."""
     look_transverse: np.ndarray
-    look_tables: clouds.Sums
     look_sums: clouds.Sums
     look_potential: np.ndarray
-    keys: np.ndarray
-    """(axes, 2) of the diffusion along each axis."""
     exit_key: np.ndarray
 
 
@@ -146,52 +124,7 @@ def put_in(ion, x, species, sums, plane):
         clouds.restore(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
 
 
-# --- blocks of ions ---
-
-
-@internal
-def find_displacements(positions, transverse, start, species, mesh, sheet, chunk, cells, displacements):
-    """Write the displacements of a block along the normal, and those along the membrane into the components.
-
-    `cells`: of the block along the normal; they are cut along the transverse axes.
-    """
-    n = positions.size
-    shapes, looked_up, components = sheet.shapes[chunk], sheet.looked_up[chunk], sheet.components[chunk]
-    clouds.find_shapes(positions, transverse, start, mesh, cells, shapes)
-    clouds.gather_slopes(sheet.slopes, cells, looked_up)
-    clouds.add_components(looked_up, shapes, n, mesh.spacing_ratios, components)
-    factor = sheet.displacement_per_field[species]
-    scale_row(looked_up[0, :n], factor, displacements)
-    for axis in range(components.shape[0]):
-        scale_row(components[axis, :n], factor, components[axis, :n])
-
-
-@internal
-def scale_row(source, factor, target):
-    """Write a row times a number."""
-    for k in range(source.size):
-        target[k] = factor * source[k]
-
-
 # --- the field ---
-
-
-@internal
-def clear_sums(tables, chunk, counts_ions):
-    """Empty the charges of a chunk, and its counts if they are about to be made."""
-    tables.charges[chunk] = 0
-    if counts_ions:
-        tables.counts[chunk] = 0
-
-
-@internal
-def merge_sums(tables, counts_ions):
-    """Add the sums of all chunks to those of the first: integers, so in any order the same."""
-    for chunk in range(1, tables.charges.shape[0]):
-        clouds.add_moved(tables.charges[chunk], 1, 0, tables.charges[0])
-        if counts_ions:
-            for species in range(tables.counts.shape[1]):
-                clouds.add_moved(tables.counts[chunk, species], 1, 0, tables.counts[0, species])
 
 
 @internal

@@ -19,20 +19,20 @@ from mc.engines.brownian.crossing import (
 )
 from mc.engines.brownian.electrodes import inject
 from mc.engines.brownian.exchange import Reservoirs, exchange
-from mc.engines.brownian.motion import Baths, Leavers, merge_chunks, move_chunks
+from mc.engines.brownian.motion import Baths
+from mc.engines.brownian.passes import Leavers, merge_chunks, move_all
 from mc.engines.brownian.plane import (
     Plane,
     average_over_plane,
     find_plane_potential,
     local_concentrations_at,
-    merge_sums,
     needs_counts,
     refresh_factors,
     set_drops,
     sum_over_plane,
 )
 from mc.engines.brownian.pumping import local_concentrations, pump
-from mc.field.clouds import write_slopes
+from mc.field.clouds import merge_tables, write_slopes
 from mc.field.deposition import WEIGHT_ONE, Sums
 from mc.field.poisson import (
     Grid,
@@ -290,7 +290,7 @@ def find_potential(box, ions, pores, field, look, scratch, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_sums(plane.look_tables, uint32(1))
+        merge_plane(plane, ions, uint32(1), plane.look_sums)
         sum_over_plane(plane.look_sums.counts, plane.mesh.plane, look.counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
@@ -326,10 +326,17 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
+def merge_plane(plane, ions, counts_ions, sums):
+    """Write what the tables of all chunks add up to, with the counts if `counts_ions` is not 0."""
+    workers = plane.rows.shape[0]
+    merge_tables(plane.sheet.tables, ions.valences, plane.mesh, workers, counts_ions, sums)
+
+
+@internal
 def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line):
     """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
     if line is not None:
-        move_chunks(
+        move_all(
             ions,
             ions.positions,
             scratch,
@@ -340,8 +347,6 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             uint32(step),
             uint32(1),
             leavers,
-            None,
-            None,
             None,
             None,
             None,
@@ -352,7 +357,8 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
         counts_ions = needs_counts(step, is_sensed)
-        move_chunks(
+        has_field = uint32(np.isnan(field.clamped_drop))
+        move_all(
             ions,
             ions.positions,
             scratch,
@@ -365,21 +371,20 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             leavers,
             plane.mesh,
             plane.sheet,
-            plane.tables,
+            has_field,
             counts_ions,
-            uint32(np.isnan(field.clamped_drop)),
             plane.transverse,
             plane.transverse,
-            plane.keys,
         )
-        merge_sums(plane.tables, counts_ions)
+        if has_field or counts_ions:
+            merge_plane(plane, ions, counts_ions, plane.sums)
 
 
 @internal
 def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
     """Find where the ions are after the drift that is due, without moving them."""
     if line is not None:
-        move_chunks(
+        move_all(
             ions,
             look.positions,
             scratch,
@@ -396,11 +401,9 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             None,
             None,
             None,
-            None,
-            None,
         )
     if plane is not None:
-        move_chunks(
+        move_all(
             ions,
             look.positions,
             scratch,
@@ -413,12 +416,10 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             leavers,
             plane.mesh,
             plane.sheet,
-            plane.look_tables,
             uint32(1),
             uint32(1),
             plane.transverse,
             plane.look_transverse,
-            plane.keys,
         )
 
 

@@ -74,10 +74,18 @@ def test_a_reflected_ion_is_as_far_from_the_face_as_its_move_went_beyond():
     np.testing.assert_allclose(positions, [2.0, -2.5], atol=1e-5)
 
 
+def drift(positions, displacements, length=10.0):
+    """Move by the drift alone."""
+    words = np.full(positions.size, word(2**23 + 5000), np.uint32)
+    flags, thresholds = np.zeros(positions.size, np.uint32), np.uint32([0, 0])
+    motion.drift_and_diffuse_block.py_func(
+        positions, displacements, words, flags, np.float32(0.0), *np.float32([length, length]), *thresholds
+    )
+
+
 def test_drift_moves_away_from_the_membrane_for_positive_displacements():
     positions = np.array([-5.0, 5.0, 9.5, -0.2], np.float32)
-    displacements = np.array([1.0, 1.0, 1.0, -0.5], np.float32)
-    motion.drift_block.py_func(positions, displacements, np.float32(10.0), np.float32(10.0))
+    drift(positions, np.array([1.0, 1.0, 1.0, -0.5], np.float32))
     np.testing.assert_allclose(positions, [-6.0, 6.0, 9.5, -0.3], atol=1e-6)
 
 
@@ -88,7 +96,7 @@ def test_a_block_that_drifts_and_diffuses_at_once_moves_as_one_that_does_both_in
     words = random.integers(0, 2**32, 500, dtype=np.uint32)
     in_turn, at_once, flags = positions.copy(), positions.copy(), np.zeros(500, np.uint32)
     lengths = np.float32(10.0), np.float32(10.0)
-    motion.drift_block.py_func(in_turn, displacements, *lengths)
+    drift(in_turn, displacements)
     expected = diffuse(in_turn, words, threshold=128)
     motion.drift_and_diffuse_block.py_func(
         at_once, displacements, words, flags, np.float32(3.0 / 2**23), *lengths, *np.uint32([128] * 2)

@@ -54,7 +54,7 @@ def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
 def test_running_sums_are_those_of_a_fresh_deposit(engine):
     state = engine.state
     plane, ions = state.plane, state.ions
-    fresh = clouds.sums_of(clouds.make_sums(plane.mesh, ions.valences.size, 1), 0)
+    fresh = clouds.make_sums(plane.mesh, ions.valences.size)
     for ion, species in enumerate(engine.species_of_slots):
         clouds.add_ion.py_func(
             ions.positions[ion],

@@ -1,0 +1,257 @@
+"""A pass over all ions: each block of them drifts, diffuses and is deposited before the next, on all threads."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int64, prange, uint32
+
+from mc.compilation import internal, parallel
+from mc.engines.brownian.motion import BLOCK, collect, draw_words, drift_and_diffuse_block, find_leavers
+from mc.engines.brownian.plane_motion import PIECE, move_piece
+from mc.field.clouds import copy_row
+from mc.field.deposition import (
+    add_histograms,
+    clear,
+    deposit,
+    find_cells,
+    find_cells_and_weights,
+    gather,
+)
+
+
+class Leavers(NamedTuple):
+    """The ions that have gone beyond a far end in a step, one row for each chunk of blocks."""
+
+    ions: np.ndarray
+    n_ions: np.ndarray
+
+
+@internal
+def note_flagged(flags, first_ion, lists, numbers, chunk):
+    """Append the ions that are flagged, the first of them `first_ion`, to the list of a chunk."""
+    numbers[chunk] = collect(flags, first_ion, lists[chunk], numbers[chunk])
+
+
+@internal
+def move_block(
+    chunk, block, ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers, is_last
+):
+    """Drift, diffuse and deposit one block where only distances from the membrane are tracked."""
+    start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
+    n = stop - start
+    positions = target[start:stop]
+    cells, displacements = scratch.cells[chunk, :n], scratch.displacements[chunk, :n]
+    # The weights are not yet known: until then their memory holds flags.
+    weights = scratch.weights[chunk, :n]
+    if diffuses:
+        draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
+    else:
+        copy_row(ions.positions[start:stop], positions)
+    find_cells(positions, cells, baths.inverse_spacing, baths.stride)
+    gather(drift[species], cells, displacements)
+    drift_and_diffuse_block(
+        positions,
+        displacements,
+        scratch.words[chunk, :n],
+        weights,
+        ions.increment_scales[species] if diffuses else float32(0.0),
+        baths.mirror_inside,
+        baths.mirror_outside,
+        thresholds[species, 0],
+        thresholds[species, 1],
+    )
+    if diffuses:
+        note_flagged(weights, start, scratch.candidates, scratch.n_candidates, chunk)
+        if leavers is not None:
+            find_leavers(positions, weights, baths.length_inside, baths.length_outside)
+            note_flagged(weights, start, leavers.ions, leavers.n_ions, chunk)
+    find_cells_and_weights(positions, cells, weights, baths.inverse_spacing, baths.stride)
+    deposit(cells, weights, scratch.histograms[chunk])
+    if is_last:
+        add_histograms(
+            scratch.histograms[chunk], scratch.counts[chunk, species], scratch.weight_sums[chunk, species]
+        )
+
+
+@internal
+def move_block_in_plane(
+    chunk,
+    block,
+    ions,
+    target,
+    scratch,
+    baths,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    has_field,
+    deposits,
+    transverse,
+    transverse_target,
+):
+    """Drift, diffuse and deposit one block where places along the membrane are tracked, piece by piece."""
+    start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
+    if diffuses:
+        draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
+    for first in range(start, stop, PIECE):
+        last = min(first + PIECE, stop)
+        positions = target[first:last]
+        words = scratch.words[chunk, first - start : last - start]
+        if not diffuses:
+            copy_row(ions.positions[first:last], positions)
+            for axis in range(transverse.shape[0]):
+                copy_row(transverse[axis, first:last], transverse_target[axis, first:last])
+        any_candidate = move_piece(
+            positions,
+            transverse_target,
+            first,
+            species,
+            words,
+            scratch.cells[chunk, : last - first],
+            ions.increment_scales[species] if diffuses else float32(0.0),
+            baths,
+            thresholds,
+            mesh,
+            sheet,
+            chunk,
+            has_field,
+            deposits,
+        )
+        if diffuses:
+            if any_candidate:
+                note_flagged(words, first, scratch.candidates, scratch.n_candidates, chunk)
+            if leavers is not None:
+                find_leavers(positions, words, baths.length_inside, baths.length_outside)
+                note_flagged(words, first, leavers.ions, leavers.n_ions, chunk)
+
+
+@internal
+def move_chunk(
+    chunk,
+    ions,
+    target,
+    scratch,
+    baths,
+    drift,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    has_field,
+    deposits,
+    transverse,
+    transverse_target,
+):
+    """Drift, diffuse and deposit the blocks of one chunk, see `move_all`."""
+    scratch.n_candidates[chunk] = 0
+    if leavers is not None:
+        leavers.n_ions[chunk] = 0
+    if sheet is None:
+        clear(scratch.counts[chunk])
+        clear(scratch.weight_sums[chunk])
+    first_block, end_block = scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]
+    for block in range(first_block, end_block):
+        if sheet is None:
+            is_last = block + 1 == end_block or ions.block_species[block + 1] != ions.block_species[block]
+            move_block(
+                chunk,
+                block,
+                ions,
+                target,
+                scratch,
+                baths,
+                drift,
+                thresholds,
+                key,
+                step,
+                diffuses,
+                leavers,
+                is_last,
+            )
+        else:
+            move_block_in_plane(
+                chunk,
+                block,
+                ions,
+                target,
+                scratch,
+                baths,
+                thresholds,
+                key,
+                step,
+                diffuses,
+                leavers,
+                mesh,
+                sheet,
+                has_field,
+                deposits,
+                transverse,
+                transverse_target,
+            )
+
+
+@parallel
+def move_all(
+    ions,
+    target,
+    scratch,
+    baths,
+    drift,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    has_field,
+    deposits,
+    transverse,
+    transverse_target,
+):
+    """Drift, diffuse and deposit all ions, and list the candidates of each chunk for entering a pore.
+
+    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
+    and they only drift in it, to look where they would be. `leavers` is None where the far ends are closed; the
+    arguments from `mesh` on are None where no transverse axis is tracked. If `has_field` is 0 the baths have none
+    there, and ions are added up only if `deposits` is not 0.
+    """
+    for chunk in prange(scratch.n_candidates.size):
+        move_chunk(
+            int64(chunk),
+            ions,
+            target,
+            scratch,
+            baths,
+            drift,
+            thresholds,
+            key,
+            step,
+            diffuses,
+            leavers,
+            mesh,
+            sheet,
+            has_field,
+            deposits,
+            transverse,
+            transverse_target,
+        )
+
+
+@internal
+def merge_chunks(scratch, counts, weight_sums):
+    """Add up the sums of all chunks, each of shape (species, cells): integers, so in any order the same."""
+    clear(counts)
+    clear(weight_sums)
+    for chunk in range(scratch.counts.shape[0]):
+        for species in range(counts.shape[0]):
+            for cell in range(counts.shape[1]):
+                counts[species, cell] += scratch.counts[chunk, species, cell]
+                weight_sums[species, cell] += scratch.weight_sums[chunk, species, cell]
