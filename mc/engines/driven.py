@@ -1,6 +1,5 @@
 """What every engine does alike: follow a protocol, count the states of channels, read the instruments."""
 
-import itertools
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ from mc.engines import proteins
 from mc.engines.base import Numbers
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import StabilityError
+from mc.membrane.gating import count_states
 from mc.membrane.protocols import VOLTAGE, command_at
 from mc.scenario.composition import Composition
 from mc.scenario.schema import Scenario
@@ -101,6 +101,8 @@ class DrivenEngine(ABC):
 
     def _read_electrodes(self) -> NDArray[np.float64]:
         """Return the potential at each microelectrode minus that at its reference, mV."""
+        if not self.scenario.electrodes:
+            return np.empty(0)
         return np.array(
             [
                 self._potential_at(0, electrode.inside, electrode.y)
@@ -109,19 +111,17 @@ class DrivenEngine(ABC):
             ]
         )
 
-    @cached_property
-    def _first_state(self) -> NDArray[np.int64]:
-        """Of each channel type, where the states of all types stand in a row; and their number."""
-        return np.cumsum([0, *(len(one.states) for one in self.scenario.channels)])
-
-    @cached_property
-    def _first_state_of_channels(self) -> NDArray[np.int64]:
-        """Of each channel, the first state of its type; types never change."""
-        return self._first_state[self.state.channels.chains["channel_type"]]
-
     def _count_states(self) -> tuple[Numbers, ...]:
         """Return for each channel type the number of channels in each state."""
-        first_state = self._first_state
-        states = self._first_state_of_channels + self.state.channels.chains["state"]
-        counts = np.bincount(states, minlength=int(first_state[-1]))
-        return tuple(counts[i:j] for i, j in itertools.pairwise(first_state))
+        n_in_state = np.empty(self.state.channels.levels.shape, dtype=np.int64)
+        count_states(self.state.channels.chains, n_in_state)
+        return self._by_type(n_in_state)
+
+    def _by_type(self, n_in_state: NDArray[np.int64]) -> tuple[Numbers, ...]:
+        """Return the row of each channel type, (states,): `n_in_state` has room for those of the type with the most."""
+        return tuple(n_in_state[i, :n] for i, n in enumerate(self._n_states))
+
+    @cached_property
+    def _n_states(self) -> list[int]:
+        """Of each channel type."""
+        return [len(one.states) for one in self.scenario.channels]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import uint8
 
-from mc.compilation import compiled, internal
+from mc.compilation import compiled, entry_point, internal
 from mc.constants import LARGEST_GATING_POTENTIAL
 from mc.streams import exponential, uniform
 
@@ -184,3 +184,17 @@ def gate(channels, step, time_step, waiting_key, choice_key, transitions):
             transitions.n[0] += 1
             leaving_rate = find_leaving_rate(channels, channel, channel_type, after, step)
         chain.remaining -= leaving_rate * time_left
+
+
+@internal
+def sum_states(chains, n_in_state):
+    """Write how many channels of each type are in each state, (types, states)."""
+    n_in_state[:] = 0
+    for channel in range(chains.size):
+        n_in_state[chains[channel].channel_type, chains[channel].state] += 1
+
+
+@entry_point
+def count_states(chains, n_in_state):
+    """Do `sum_states` for who is no kernel."""
+    sum_states(chains, n_in_state)

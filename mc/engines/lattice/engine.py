@@ -13,7 +13,7 @@ from mc.engines import proteins
 from mc.engines.base import Maps, Observation
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.driven import DrivenEngine
-from mc.engines.lattice import construction, stepping
+from mc.engines.lattice import construction, observing, stepping
 from mc.engines.memory import named, restore
 from mc.errors import LedgerError
 from mc.scenario.composition import compose
@@ -43,7 +43,6 @@ class LatticeEngine(DrivenEngine):
             self.threads = 1
         self.bulk_from = bulk_distances(scenario, self.composition)
         numba.set_num_threads(self.threads)
-        self.permeability = proteins.level_permeabilities(scenario, self.composition.names)
         self.seed = seed
         self.state = construction.make_state(
             scenario, self.composition, seed, time_step, self.threads, clamped_potential
@@ -94,41 +93,49 @@ class LatticeEngine(DrivenEngine):
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
         """
-        state = self.state
-        counts = state.counts.sum(axis=2)
-        ions = counts.reshape(len(counts), 2, -1).sum(axis=2)
-        valences = state.species.valences
-        end_charges = state.reservoirs.end_charges.sum(axis=1)
-        charges = valences @ ions + end_charges
-        drop = float(charges[0]) / state.box.grid.membrane_capacitance
+        state, view = self.state, self._make_view()
         potential = state.field.look_potential.reshape(-1, state.box.voxels.columns)
-        means = potential.mean(axis=1)
-        inner, outer = (self._rows_of(side) for side in range(2))
-        self._check_ledger(ions, charges, drop, float(means[inner][0] - means[outer][0]))
+        means = potential[:, 0] if state.plane is None else potential.mean(axis=1)
+        crossings, exchanged = state.pores.crossings, state.reservoirs.exchanged
+        is_whole, inner_charge, outer_charge, inner_bulk, outer_bulk = observing.look_around(
+            state.counts,
+            means,
+            state.species.valences,
+            exchanged,
+            state.reservoirs.end_charges,
+            state.channels.chains,
+            state.channels.n_at_level,
+            crossings,
+            self._measures,
+            view,
+        )
+        drop = float(inner_charge) / state.box.grid.membrane_capacitance
+        total_charge = float(inner_charge + outer_charge)
+        field_drop = float(means[0] - means[state.box.grid.stride])
+        self._check_ledger(is_whole, view.ions, total_charge, drop, field_drop)
         return Observation(
             step=self.step,
-            membrane_potential=self._bulk_mean(means, 0) - self._bulk_mean(means, 1),
+            membrane_potential=inner_bulk - outer_bulk,
             charge_separation_potential=drop,
-            field_potential_drop=float(means[inner][0] - means[outer][0]),
-            ions=ions,
-            ions_in_pores=np.zeros(len(ions), dtype=np.int64),
-            bulk_concentrations=self._bulk_concentrations(counts),
-            cell_concentrations=self._along_x(counts) / self._along_x(self._ions_per_millimolar),
-            potential=self._along_x(means),
+            field_potential_drop=field_drop,
+            ions=view.ions,
+            ions_in_pores=np.zeros(len(view.ions), dtype=np.int64),
+            bulk_concentrations=view.bulk_concentrations,
+            cell_concentrations=view.cell_concentrations,
+            potential=view.potential,
             positions=np.zeros(0),
             places=np.zeros((0, 0)),
-            open_channels=state.channels.n_at_level[:, 1:].sum(axis=1),
-            permeability=np.einsum("tl,tls->s", state.channels.n_at_level, self.permeability),
-            states=self._count_states(),
-            total_charge=float(charges.sum()),
-            crossings=state.pores.crossings.copy(),
-            displaced_charge=(state.pores.crossings[:, :, 0] - state.pores.crossings[:, :, 1])
-            * valences.astype(np.float64),
+            open_channels=view.open_channels,
+            permeability=view.permeability,
+            states=self._by_type(view.states),
+            total_charge=total_charge,
+            crossings=crossings.copy(),
+            displaced_charge=view.displaced_charge,
             pump_cycles=state.pumps.cycles.copy(),
             injected_charge=int(state.amplifier.injected[0]),
             command_potential=self._command_potential(),
             electrodes=self._read_electrodes(),
-            exchanged=state.reservoirs.exchanged.copy(),
+            exchanged=exchanged.copy(),
             maps=self._maps(potential),
         )
 
@@ -163,7 +170,7 @@ class LatticeEngine(DrivenEngine):
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
         """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
         box = self.state.box
-        by_column = self.state.field.look_potential.reshape(-1, box.voxels.columns)[self._rows_of(side)]
+        by_column = self.state.field.look_potential.reshape(-1, box.voxels.columns)[self._sides[side]]
         if self.state.plane is None or y is None:
             along_x = by_column.mean(axis=1)
         else:
@@ -177,30 +184,26 @@ class LatticeEngine(DrivenEngine):
             along_x = (1.0 - share) * near + share * far
         return float(np.interp(distance, np.arange(along_x.size) * box.grid.spacing, along_x))
 
-    def _rows_of(self, side: int) -> slice:
-        first = side * self.state.box.grid.stride
-        return slice(first, first + int(self.state.box.voxels.n_voxels[side]))
+    @cached_property
+    def _sides(self) -> tuple[slice, slice]:
+        """The rows of each side."""
+        stride, (inside, outside) = self.state.box.grid.stride, self.state.box.voxels.n_voxels.tolist()
+        return slice(0, inside), slice(stride, stride + outside)
 
     def _along_x(self, by_row: NDArray) -> NDArray:
         """Return rows (last axis) in the order of x: those inside from the far end, then those outside."""
-        return np.concatenate(
-            [by_row[..., self._rows_of(0)][..., ::-1], by_row[..., self._rows_of(1)]], axis=-1
-        )
+        inner, outer = self._sides
+        return np.concatenate([by_row[..., inner][..., ::-1], by_row[..., outer]], axis=-1)
 
     @cached_property
     def _bulk_rows(self) -> tuple[slice, slice]:
         """The rows of the bulk of each side: at least the last one."""
-        spacing, of_sides = self.state.box.grid.spacing, [self._rows_of(side) for side in range(2)]
+        spacing = self.state.box.grid.spacing
         inside, outside = (
             slice(rows.start + min(math.ceil(start / spacing), rows.stop - rows.start - 1), rows.stop)
-            for rows, start in zip(of_sides, self.bulk_from, strict=True)
+            for rows, start in zip(self._sides, self.bulk_from, strict=True)
         )
         return inside, outside
-
-    def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
-        rows = self._bulk_rows[side]
-        widths = self.state.box.voxels.widths[rows]
-        return float((values[rows] * widths).sum() / widths.sum())
 
     @cached_property
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
@@ -208,12 +211,37 @@ class LatticeEngine(DrivenEngine):
         box = self.state.box
         return np.asarray(box.voxels.volumes * box.voxels.columns * box.ions_per_volume, dtype=np.float64)
 
-    def _bulk_concentrations(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        per_millimolar = self._ions_per_millimolar
-        concentrations = np.empty((len(counts), 2))
-        for side, rows in enumerate(self._bulk_rows):
-            concentrations[:, side] = counts[:, rows].sum(axis=1) / per_millimolar[rows].sum()
-        return concentrations
+    @cached_property
+    def _measures(self) -> observing.Measures:
+        """What counts are measured by."""
+        voxels, per_millimolar, composition = self.state.box.voxels, self._ions_per_millimolar, self.composition
+        sides = zip(self._sides, self._bulk_rows, strict=True)
+        return observing.Measures(
+            n_voxels=voxels.n_voxels,
+            bulk_from=np.array([bulk.start - rows.start for rows, bulk in sides]),
+            widths=voxels.widths,
+            ions_per_millimolar=per_millimolar,
+            bulk_ions_per_millimolar=np.array([per_millimolar[rows].sum() for rows in self._bulk_rows]),
+            bulk_lengths=np.array([voxels.widths[rows].sum() for rows in self._bulk_rows]),
+            ions_at_start=composition.counts_inside + composition.counts_outside,
+            level_permeabilities=self.state.pores.permeabilities,
+            weighted=np.empty_like(voxels.widths),
+        )
+
+    def _make_view(self) -> observing.View:
+        """Return room for what is seen."""
+        n_species, (n_types, n_states) = len(self.composition.names), self.state.channels.levels.shape
+        n_cells = self._sides[0].stop + self._sides[1].stop - self._sides[1].start
+        return observing.View(
+            ions=np.empty((n_species, 2), dtype=np.int64),
+            bulk_concentrations=np.empty((n_species, 2)),
+            cell_concentrations=np.empty((n_species, n_cells)),
+            potential=np.empty(n_cells),
+            open_channels=np.empty(n_types, dtype=np.int64),
+            states=np.empty((n_types, n_states), dtype=np.int64),
+            permeability=np.empty(n_species),
+            displaced_charge=np.empty((n_types, n_species)),
+        )
 
     def _maps(self, potential: NDArray[np.float64]) -> Maps | None:
         if self.state.plane is None:
@@ -227,19 +255,22 @@ class LatticeEngine(DrivenEngine):
             potential=self._along_x(at_near_ends.T).T,
         )
 
-    def _check_ledger(self, ions: NDArray, charges: NDArray, drop: float, field_drop: float) -> None:
-        composition, exchanged = self.composition, self.state.reservoirs.exchanged.sum(axis=1)
-        expected = composition.counts_inside + composition.counts_outside + exchanged[:, 0] - exchanged[:, 1]
+    def _check_ledger(
+        self, is_whole: bool, ions: NDArray[np.int64], total_charge: float, drop: float, field_drop: float
+    ) -> None:
+        """Raise LedgerError unless no ion is missing, the box neutral, and the field that of the charges."""
         time = self.step * self.time_step
-        if (ions.sum(axis=1) != expected).any() or self.state.counts.min() < 0:
+        if not is_whole:
+            exchanged = self.state.reservoirs.exchanged.sum(axis=1)
+            expected = self._measures.ions_at_start + exchanged[:, 0] - exchanged[:, 1]
             raise LedgerError(
                 f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
-                f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()}"
+                f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()}"
             )
-        if not np.isnan(self.state.field.clamped_drop):
+        if not math.isnan(self.state.field.clamped_drop):
             return
-        if charges.sum() != 0 or abs(drop - field_drop) > 1e-9 * (1.0 + abs(drop)):
+        if total_charge != 0.0 or abs(drop - field_drop) > 1e-9 * (1.0 + abs(drop)):
             raise LedgerError(
-                f"charge was lost or made by {time:g} ns: the box holds {charges.sum():g} e; counted charge puts "
+                f"charge was lost or made by {time:g} ns: the box holds {total_charge:g} e; counted charge puts "
                 f"{drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
             )
