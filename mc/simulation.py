@@ -74,6 +74,9 @@ NO_IONS = np.zeros(0, dtype=np.int64)
 PIECE = 0.5
 """s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
 
+PIECES_OF_WATCH = 10
+"""A run does so often as well where its records are so close together that the engine looks at many at once."""
+
 
 class Interrupted(KeyboardInterrupt):
     """A run was asked to stop by a signal, and has: what it did is recorded, and a checkpoint lets it go on."""
@@ -408,6 +411,8 @@ class _Run:
             self._write_events()
             raise type(error)(f"{error}. {self._keep_last_good()}") from error
         self._write_events()
+        # Before the clock is read for the last time.
+        self.recorder.flush()
         self.recorder.finish(COMPLETED, self._elapsed(), self._recording_seconds())
         remove_checkpoints(self.recorder.path.parent)
 
@@ -418,28 +423,55 @@ class _Run:
             self._keep_if_asked_for()
         with _listening_to_signals() as signals:
             while self.engine.step < self.n_steps:
-                next_stop = self._next_stop()
-                while self.engine.step < next_stop:
-                    self._advance(min(next_stop - self.engine.step, self._piece()))
-                    if self.engine.step < next_stop:
-                        self._heed(signals)
-                tells_positions = (
-                    self.engine.step % self.positions_every == 0 or self.engine.step == self.n_steps
-                )
-                self._record(self.engine.observe(self.recorded_ions if tells_positions else NO_IONS))
+                stops = self._next_stops()
+                if len(stops) > 1:
+                    self._watch(stops)
+                else:
+                    self._advance_to(stops[0], signals)
                 self._keep_if_asked_for()
                 if time.monotonic() - self.remembered >= MEMORY_INTERVAL:
                     self._remember()
                 self._heed(signals)
 
-    def _next_stop(self) -> int:
-        """Return the step at which something is to be recorded or kept next."""
-        step = self.engine.step
+    def _next_stops(self) -> list[int]:
+        """Return the steps at which something is to be recorded or kept next: one, or as many as are watched at once.
+
+        Those take less than the time between two looks at the clock.
+        """
+        step, most = self.engine.step, self.engine.most_watched
+        stops = [self._next_stop(step)]
+        last = step + self._piece() // PIECES_OF_WATCH if most > 1 else step
+        while len(stops) < most and stops[-1] < min(last, self.n_steps) and stops[-1] not in self.keep_at:
+            stops.append(self._next_stop(stops[-1]))
+        return stops
+
+    def _next_stop(self, step: int) -> int:
+        """Return the first step after another at which something is to be recorded or kept."""
         return min(
             self.n_steps,
             *(every * (step // every + 1) for every in (self.record_every, self.positions_every)),
             *(one for one in self.keep_at if one > step),
         )
+
+    def _watch(self, stops: Sequence[int]) -> None:
+        """Go on by several records at once."""
+        started = time.monotonic()
+        watch = self.engine.watch(stops)
+        self.seconds_of_steps += time.monotonic() - started - watch.seconds
+        for observation in watch.observations:
+            self._record(observation)
+        if self.engine.step < stops[-1]:
+            # There may be no more room for events.
+            self._write_events()
+
+    def _advance_to(self, stop: int, signals: list[int]) -> None:
+        """Go on by one record, which may be far away."""
+        while self.engine.step < stop:
+            self._advance(min(stop - self.engine.step, self._piece()))
+            if self.engine.step < stop:
+                self._heed(signals)
+        tells_positions = stop % self.positions_every == 0 or stop == self.n_steps
+        self._record(self.engine.observe(self.recorded_ions if tells_positions else NO_IONS))
 
     def _advance(self, n_steps: int) -> None:
         started = time.monotonic()
@@ -642,6 +674,23 @@ def check_numbers(observation: Observation, now: float) -> None:
 
     Positions may be none, of ions in a reservoir, and so may the command of a clamp.
     """
+    numbers = (
+        observation.membrane_potential,
+        observation.charge_separation_potential,
+        observation.field_potential_drop,
+        observation.total_charge,
+    )
+    arrays = [
+        observation.potential,
+        observation.electrodes,
+        observation.bulk_concentrations,
+        observation.cell_concentrations,
+        observation.permeability,
+        observation.displaced_charge,
+    ]
+    maps = [] if observation.maps is None else [observation.maps.potential, observation.maps.concentrations]
+    if all(map(math.isfinite, numbers)) and np.isfinite(np.concatenate([*arrays, *maps], axis=None)).all():
+        return
     looked_at: list[tuple[str, float | NDArray, str]] = [
         ("membrane potential", observation.membrane_potential, _OF_POTENTIALS),
         ("charge on the membrane", observation.charge_separation_potential, _OF_POTENTIALS),
@@ -659,8 +708,6 @@ def check_numbers(observation: Observation, now: float) -> None:
             ("map of the potential", observation.maps.potential, _OF_POTENTIALS),
             ("map of concentrations", observation.maps.concentrations, _OF_CONCENTRATIONS),
         ]
-    if np.isfinite(np.concatenate([values for _, values, _ in looked_at], axis=None)).all():
-        return
     for quantity, values, cause in looked_at:
         is_good = np.isfinite(values)
         if not np.all(is_good):

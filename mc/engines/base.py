@@ -1,8 +1,8 @@
 """What an engine owes the simulation: steps, observations and events. It knows no files and no plots."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,15 @@ class Observation:
     """None in one dimension."""
 
 
+class Watch(NamedTuple):
+    """What was seen on the way."""
+
+    observations: Iterator[Observation]
+    """In order of time; taking the next one raises LedgerError as `Engine.observe` does."""
+    seconds: float
+    """Of wall time that were spent on looking rather than on steps, so far."""
+
+
 class Engine(Protocol):
     """How one level of description moves matter through time."""
 
@@ -106,6 +115,18 @@ class Engine(Protocol):
         """Look at the present state without changing it.
 
         `slots`, ascending: of which ions positions are told, of all by default; many take time.
+        """
+
+    @property
+    def most_watched(self) -> int:
+        """At how many moments `watch` looks at most."""
+
+    def watch(self, stops: Sequence[int]) -> Watch:
+        """Make steps until each of the `stops`, numbers of steps in order, and look, but at no positions of ions.
+
+        Sees what `advance` and `observe` in turn would, in less time where stops are a few steps apart. There may be
+        fewer observations than stops: at most `most_watched`, and when events wait to be drained or a protocol
+        changes something. Then go on from the present step.
         """
 
     def memory(self) -> dict[str, NDArray]:

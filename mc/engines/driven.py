@@ -1,6 +1,8 @@
 """What every engine does alike: follow a protocol, count the states of channels, read the instruments."""
 
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.engines import proteins
-from mc.engines.base import Numbers
+from mc.engines.base import Numbers, Observation, Watch
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import StabilityError
 from mc.membrane.gating import count_states
@@ -40,6 +42,28 @@ class DrivenEngine(ABC):
     def species_of_slots(self) -> NDArray[np.int64]:
         """Species of each ion that has a position, (slots,): of none, unless an engine follows single ions."""
         return np.zeros(0, dtype=np.int64)
+
+    @abstractmethod
+    def advance(self, n_steps: int) -> int:
+        """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
+
+    @abstractmethod
+    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+        """Look at the present state without changing it."""
+
+    @property
+    def most_watched(self) -> int:
+        """At how many moments `watch` looks at most."""
+        return 1
+
+    def watch(self, stops: Sequence[int]) -> Watch:
+        """Make steps until the first of the `stops` and look; see `mc.engines.base.Engine`."""
+        self.advance(stops[0] - self.step)
+        if self.step < stops[0]:
+            return Watch(iter(()), 0.0)
+        started = time.monotonic()
+        observation = self.observe(np.zeros(0, dtype=np.int64))
+        return Watch(iter([observation]), time.monotonic() - started)
 
     @abstractmethod
     def _fill_reservoirs(self, scenario: Scenario) -> None:
@@ -92,12 +116,12 @@ class DrivenEngine(ABC):
                 "to carry their current: take larger baths, or another protocol.carrier"
             )
 
-    def _command_potential(self) -> float:
-        """Return what a voltage clamp holds now, in mV; not a number without one."""
+    def _command_potential(self, step: int | None = None) -> float:
+        """Return what a voltage clamp holds now, or after so many steps, in mV; not a number without one."""
         amplifier = self.state.amplifier
         if amplifier.mode[0] != VOLTAGE:
             return float("nan")
-        return float(command_at(amplifier, self.step * self.time_step))
+        return float(command_at(amplifier, (self.step if step is None else step) * self.time_step))
 
     def _read_electrodes(self) -> NDArray[np.float64]:
         """Return the potential at each microelectrode minus that at its reference, mV."""

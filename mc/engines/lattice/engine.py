@@ -1,8 +1,9 @@
 """The lattice engine: a scenario becomes counts of ions in voxels, steps are made, the present is looked at."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import NoReturn
 
 import numba
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from mc.compilation import available_threads
 from mc.engines import proteins
-from mc.engines.base import Maps, Observation
+from mc.engines.base import Maps, Observation, Watch
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.driven import DrivenEngine
 from mc.engines.lattice import construction, observing, stepping
@@ -18,6 +19,9 @@ from mc.engines.memory import named, restore
 from mc.errors import LedgerError
 from mc.scenario.composition import compose
 from mc.scenario.schema import Scenario
+
+MOST_WATCHED = 64
+"""At how many moments a run looks in one go."""
 
 
 class LatticeEngine(DrivenEngine):
@@ -53,9 +57,14 @@ class LatticeEngine(DrivenEngine):
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
         numba.set_num_threads(self.threads)
-        made = int(stepping.advance(self.state, self._follow_protocol(n_steps)))
+        before = self.step
+        self._stop_at([before + self._follow_protocol(n_steps)], self._no_views)
         self._check_electrodes()
-        return made
+        return self.step - before
+
+    def _stop_at(self, stops: Sequence[int], views: observing.Views) -> int:
+        """Make steps and look at each stop; return at how many it was."""
+        return int(stepping.advance(self.state, np.array(stops, dtype=np.int64), self._measures, views))
 
     def _notice_changes(self) -> None:
         stepping.refresh(self.state)
@@ -93,50 +102,81 @@ class LatticeEngine(DrivenEngine):
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
         """
-        state, view = self.state, self._make_view()
-        potential = state.field.look_potential.reshape(-1, state.box.voxels.columns)
-        means = potential[:, 0] if state.plane is None else potential.mean(axis=1)
-        crossings, exchanged = state.pores.crossings, state.reservoirs.exchanged
-        is_whole, inner_charge, outer_charge, inner_bulk, outer_bulk = observing.look_around(
-            state.counts,
-            means,
-            state.species.valences,
-            exchanged,
-            state.reservoirs.end_charges,
-            state.channels.chains,
-            state.channels.n_at_level,
-            crossings,
-            self._measures,
-            view,
-        )
-        drop = float(inner_charge) / state.box.grid.membrane_capacitance
+        views = self._make_views(1)
+        self._stop_at([self.step], views)
+        return self._tell(views, 0, self.step, self._read_electrodes(), self._maps())
+
+    @property
+    def most_watched(self) -> int:
+        """At how many moments `watch` looks at most: at one where there is more to see than what it keeps."""
+        return MOST_WATCHED if self.state.plane is None and not self.scenario.electrodes else 1
+
+    def watch(self, stops: Sequence[int]) -> Watch:
+        """Make steps until each of the `stops` in turn and look; see `mc.engines.base.Engine`."""
+        if self.most_watched == 1:
+            return super().watch(stops)
+        last = self.step + self._follow_protocol(stops[-1] - self.step)
+        within = [*(stop for stop in stops if stop < last), last]
+        views = self._make_views(len(within))
+        n_seen = self._stop_at(within, views)
+        # Where a protocol changes something next, there may be no stop.
+        moments = [at for at in range(n_seen) if within[at] in stops]
+        return Watch(self._tell_all(views, within, moments), float(views.seconds[:n_seen].sum()))
+
+    def _tell_all(
+        self, views: observing.Views, steps: Sequence[int], moments: Sequence[int]
+    ) -> Iterator[Observation]:
+        """Return what was seen at some moments; raise StabilityError after them if that was the end of it."""
+        for at in moments:
+            yield self._tell(views, at, steps[at], np.zeros(0), None)
+        self._check_electrodes()
+
+    def _tell(
+        self,
+        views: observing.Views,
+        at: int,
+        step: int,
+        electrodes: NDArray[np.float64],
+        maps: Maps | None,
+    ) -> Observation:
+        """Return what was seen as the moment number `at`, after so many steps.
+
+        Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
+        """
+        ions, potential, exchanged = views.ions[at], views.potential[at], views.exchanged[at]
+        inner_charge, outer_charge = views.charges[at].tolist()
+        inner_bulk, outer_bulk = views.bulk_potentials[at].tolist()
+        inside = self._sides[0].stop
+        drop = inner_charge / self.state.box.grid.membrane_capacitance
         total_charge = float(inner_charge + outer_charge)
-        field_drop = float(means[0] - means[state.box.grid.stride])
-        self._check_ledger(is_whole, view.ions, total_charge, drop, field_drop)
+        field_drop = float(potential[inside - 1] - potential[inside])
+        if not views.is_whole[at]:
+            self._refuse_lost_ions(step, ions, exchanged)
+        self._check_charge(step, total_charge, drop, field_drop)
         return Observation(
-            step=self.step,
+            step=step,
             membrane_potential=inner_bulk - outer_bulk,
             charge_separation_potential=drop,
             field_potential_drop=field_drop,
-            ions=view.ions,
-            ions_in_pores=np.zeros(len(view.ions), dtype=np.int64),
-            bulk_concentrations=view.bulk_concentrations,
-            cell_concentrations=view.cell_concentrations,
-            potential=view.potential,
+            ions=ions,
+            ions_in_pores=np.zeros(len(ions), dtype=np.int64),
+            bulk_concentrations=views.bulk_concentrations[at],
+            cell_concentrations=views.cell_concentrations[at],
+            potential=potential,
             positions=np.zeros(0),
             places=np.zeros((0, 0)),
-            open_channels=view.open_channels,
-            permeability=view.permeability,
-            states=self._by_type(view.states),
+            open_channels=views.open_channels[at],
+            permeability=views.permeability[at],
+            states=self._by_type(views.states[at]),
             total_charge=total_charge,
-            crossings=crossings.copy(),
-            displaced_charge=view.displaced_charge,
-            pump_cycles=state.pumps.cycles.copy(),
-            injected_charge=int(state.amplifier.injected[0]),
-            command_potential=self._command_potential(),
-            electrodes=self._read_electrodes(),
-            exchanged=exchanged.copy(),
-            maps=self._maps(potential),
+            crossings=views.crossings[at],
+            displaced_charge=views.displaced_charge[at],
+            pump_cycles=views.pump_cycles[at],
+            injected_charge=int(views.injected_charge[at]),
+            command_potential=self._command_potential(step),
+            electrodes=electrodes,
+            exchanged=exchanged,
+            maps=maps,
         )
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
@@ -226,26 +266,41 @@ class LatticeEngine(DrivenEngine):
             ions_at_start=composition.counts_inside + composition.counts_outside,
             level_permeabilities=self.state.pores.permeabilities,
             weighted=np.empty_like(voxels.widths),
+            timespec=np.zeros(2, dtype=np.int64),
         )
 
-    def _make_view(self) -> observing.View:
-        """Return room for what is seen."""
+    @cached_property
+    def _no_views(self) -> observing.Views:
+        """Room for nothing, where only steps are made."""
+        return self._make_views(0)
+
+    def _make_views(self, n: int) -> observing.Views:
+        """Return room for what is seen at so many moments."""
         n_species, (n_types, n_states) = len(self.composition.names), self.state.channels.levels.shape
-        n_cells = self._sides[0].stop + self._sides[1].stop - self._sides[1].start
-        return observing.View(
-            ions=np.empty((n_species, 2), dtype=np.int64),
-            bulk_concentrations=np.empty((n_species, 2)),
-            cell_concentrations=np.empty((n_species, n_cells)),
-            potential=np.empty(n_cells),
-            open_channels=np.empty(n_types, dtype=np.int64),
-            states=np.empty((n_types, n_states), dtype=np.int64),
-            permeability=np.empty(n_species),
-            displaced_charge=np.empty((n_types, n_species)),
+        n_cells = int(self.state.box.voxels.n_voxels.sum())
+        return observing.Views(
+            is_whole=np.empty(n, dtype=np.bool_),
+            charges=np.empty((n, 2), dtype=np.int64),
+            ions=np.empty((n, n_species, 2), dtype=np.int64),
+            bulk_concentrations=np.empty((n, n_species, 2)),
+            cell_concentrations=np.empty((n, n_species, n_cells)),
+            bulk_potentials=np.empty((n, 2)),
+            potential=np.empty((n, n_cells)),
+            open_channels=np.empty((n, n_types), dtype=np.int64),
+            states=np.empty((n, n_types, n_states), dtype=np.int64),
+            permeability=np.empty((n, n_species)),
+            crossings=np.empty((n, n_types, n_species, 2), dtype=np.int64),
+            displaced_charge=np.empty((n, n_types, n_species)),
+            pump_cycles=np.empty((n, *self.state.pumps.cycles.shape), dtype=np.int64),
+            injected_charge=np.empty(n, dtype=np.int64),
+            exchanged=np.empty((n, n_species, 2, 2), dtype=np.int64),
+            seconds=np.zeros(n),
         )
 
-    def _maps(self, potential: NDArray[np.float64]) -> Maps | None:
+    def _maps(self) -> Maps | None:
         if self.state.plane is None:
             return None
+        potential = self.state.field.look_potential.reshape(-1, self.state.box.voxels.columns)
         by_column = self.state.counts.swapaxes(1, 2)
         per_millimolar = self._along_x(self._ions_per_millimolar) / self.state.box.voxels.columns
         # Known in the middle of each voxel; told at its near end, as the other engines know it.
@@ -255,22 +310,23 @@ class LatticeEngine(DrivenEngine):
             potential=self._along_x(at_near_ends.T).T,
         )
 
-    def _check_ledger(
-        self, is_whole: bool, ions: NDArray[np.int64], total_charge: float, drop: float, field_drop: float
-    ) -> None:
-        """Raise LedgerError unless no ion is missing, the box neutral, and the field that of the charges."""
-        time = self.step * self.time_step
-        if not is_whole:
-            exchanged = self.state.reservoirs.exchanged.sum(axis=1)
-            expected = self._measures.ions_at_start + exchanged[:, 0] - exchanged[:, 1]
-            raise LedgerError(
-                f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
-                f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()}"
-            )
+    def _refuse_lost_ions(
+        self, step: int, ions: NDArray[np.int64], exchanged: NDArray[np.int64]
+    ) -> NoReturn:
+        """Raise LedgerError for what there is instead of what there was, but for what was exchanged."""
+        entered, left = exchanged.sum(axis=1).T
+        expected = self._measures.ions_at_start + entered - left
+        raise LedgerError(
+            f"ions were lost or made by {step * self.time_step:g} ns: expected {expected.tolist()} of "
+            f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()}"
+        )
+
+    def _check_charge(self, step: int, total_charge: float, drop: float, field_drop: float) -> None:
+        """Raise LedgerError unless the box is neutral and the field that of the charges."""
         if not math.isnan(self.state.field.clamped_drop):
             return
         if total_charge != 0.0 or abs(drop - field_drop) > 1e-9 * (1.0 + abs(drop)):
             raise LedgerError(
-                f"charge was lost or made by {time:g} ns: the box holds {total_charge:g} e; counted charge puts "
-                f"{drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
+                f"charge was lost or made by {step * self.time_step:g} ns: the box holds {total_charge:g} e; "
+                f"counted charge puts {drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
             )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mc.compilation import entry_point, internal
+from mc.compilation import internal
 from mc.membrane.gating import sum_states
 
 LONGEST_SIMPLE_SUM = 128
@@ -36,27 +36,45 @@ class Measures(NamedTuple):
     """(types, levels, species) of one channel, nm3/ns."""
     weighted: np.ndarray
     """(2 * stride,) working memory."""
+    timespec: np.ndarray
+    """(2,) working memory of the clock."""
 
 
-class View(NamedTuple):
-    """What is seen, as an `Observation` tells it."""
+class Views(NamedTuple):
+    """What was seen at one moment after another, as an `Observation` tells it: the first axis is that of moments."""
 
+    is_whole: np.ndarray
+    """(moments,) whether there were all ions that there had been, but for those exchanged."""
+    charges: np.ndarray
+    """(moments, 2) on each side, in e, what the reservoirs lack included."""
     ions: np.ndarray
-    """(species, 2) in the baths."""
+    """(moments, species, 2) in the baths."""
     bulk_concentrations: np.ndarray
-    """(species, 2) mM."""
+    """(moments, species, 2) mM."""
     cell_concentrations: np.ndarray
-    """(species, cells) along x, mM."""
+    """(moments, species, cells) along x, mM."""
+    bulk_potentials: np.ndarray
+    """(moments, 2) mean of the bulk of each side, mV."""
     potential: np.ndarray
-    """(cells,) at their near ends along x, mV."""
+    """(moments, cells) at their near ends along x, mV."""
     open_channels: np.ndarray
-    """(types,)"""
+    """(moments, types)"""
     states: np.ndarray
-    """(types, states) channels in each state."""
+    """(moments, types, states) channels in each state."""
     permeability: np.ndarray
-    """(species,) of the whole membrane, nm3/ns."""
+    """(moments, species) of the whole membrane, nm3/ns."""
+    crossings: np.ndarray
+    """(moments, types, species, 2) so far."""
     displaced_charge: np.ndarray
-    """(types, species) e."""
+    """(moments, types, species) e."""
+    pump_cycles: np.ndarray
+    """(moments, pump types, 2) so far."""
+    injected_charge: np.ndarray
+    """(moments,) so far, e."""
+    exchanged: np.ndarray
+    """(moments, species, 2, 2) so far."""
+    seconds: np.ndarray
+    """(moments,) that were spent on looking."""
 
 
 @internal
@@ -90,10 +108,14 @@ def pairwise_sum(values, start, stop):
 
 
 @internal
-def look_at_ions(counts, exchanged, measures, view):
-    """Write what is seen of the ions; return whether there are all that there were, but for those exchanged."""
+def look_at_ions(counts, reservoirs, valences, measures, views, at):
+    """Write what is seen of the ions."""
     stride, columns, inside = counts.shape[1] // 2, counts.shape[2], measures.n_voxels[0]
     is_whole = True
+    for side in range(2):
+        views.charges[at, side] = 0
+        for column in range(columns):
+            views.charges[at, side] += reservoirs.end_charges[side, column]
     for species in range(counts.shape[0]):
         lacking = measures.ions_at_start[species]
         for side in range(2):
@@ -109,66 +131,66 @@ def look_at_ions(counts, exchanged, measures, view):
                 if k >= measures.bulk_from[side]:
                     in_bulk += in_row
                 cell = inside + k if side else inside - 1 - k
-                view.cell_concentrations[species, cell] = in_row / measures.ions_per_millimolar[row]
-            view.ions[species, side] = ions
-            view.bulk_concentrations[species, side] = in_bulk / measures.bulk_ions_per_millimolar[side]
-            lacking += exchanged[species, side, 0] - exchanged[species, side, 1] - ions
+                views.cell_concentrations[at, species, cell] = in_row / measures.ions_per_millimolar[row]
+            views.ions[at, species, side] = ions
+            views.charges[at, side] += valences[species] * ions
+            views.bulk_concentrations[at, species, side] = in_bulk / measures.bulk_ions_per_millimolar[side]
+            entered, left = reservoirs.exchanged[species, side, 0], reservoirs.exchanged[species, side, 1]
+            views.exchanged[at, species, side, 0] = entered
+            views.exchanged[at, species, side, 1] = left
+            lacking += entered - left - ions
         is_whole &= lacking == 0
-    return is_whole
+    views.is_whole[at] = is_whole
 
 
 @internal
-def look_at_channels(n_at_level, crossings, valences, measures, view):
-    """Write what is seen of the channels, but for their states."""
-    view.permeability[:] = 0.0
-    for channel_type in range(n_at_level.shape[0]):
+def look_at_proteins(channels, pumps, crossings, valences, measures, views, at):
+    """Write what is seen of channels, pumps and transporters."""
+    for species in range(valences.size):
+        views.permeability[at, species] = 0.0
+    for channel_type in range(channels.n_at_level.shape[0]):
         n_open = 0
-        for level in range(n_at_level.shape[1]):
-            n = n_at_level[channel_type, level]
+        for level in range(channels.n_at_level.shape[1]):
+            n = channels.n_at_level[channel_type, level]
             n_open += n if level > 0 else 0
             for species in range(valences.size):
-                view.permeability[species] += n * measures.level_permeabilities[channel_type, level, species]
-        view.open_channels[channel_type] = n_open
+                permeability = measures.level_permeabilities[channel_type, level, species]
+                views.permeability[at, species] += n * permeability
+        views.open_channels[at, channel_type] = n_open
         for species in range(valences.size):
-            outward = crossings[channel_type, species, 0] - crossings[channel_type, species, 1]
-            view.displaced_charge[channel_type, species] = float(outward) * valences[species]
+            outward, inward = crossings[channel_type, species, 0], crossings[channel_type, species, 1]
+            views.crossings[at, channel_type, species, 0] = outward
+            views.crossings[at, channel_type, species, 1] = inward
+            views.displaced_charge[at, channel_type, species] = float(outward - inward) * valences[species]
+    sum_states(channels.chains, views.states[at])
+    for pump_type in range(pumps.cycles.shape[0]):
+        for direction in range(2):
+            views.pump_cycles[at, pump_type, direction] = pumps.cycles[pump_type, direction]
 
 
 @internal
-def find_bulk_mean(potential, side, measures):
-    """Return the mean potential in the bulk of one side, in mV."""
-    first = side * (potential.size // 2)
-    start, stop = first + measures.bulk_from[side], first + measures.n_voxels[side]
-    for row in range(start, stop):
-        measures.weighted[row] = potential[row] * measures.widths[row]
-    return pairwise_sum(measures.weighted, start, stop) / measures.bulk_lengths[side]
+def look_at_potential(by_column, columns, measures, views, at):
+    """Write what is seen of the potential, (2 * stride * columns,) mV: its mean along the membrane."""
+    stride, inside = measures.widths.size // 2, measures.n_voxels[0]
+    for side in range(2):
+        start, stop = side * stride + measures.bulk_from[side], side * stride + measures.n_voxels[side]
+        for k in range(measures.n_voxels[side]):
+            row = side * stride + k
+            mean = by_column[row]
+            if columns > 1:
+                mean = pairwise_sum(by_column, row * columns, (row + 1) * columns) / columns
+            views.potential[at, inside + k if side else inside - 1 - k] = mean
+            measures.weighted[row] = mean * measures.widths[row]
+        views.bulk_potentials[at, side] = (
+            pairwise_sum(measures.weighted, start, stop) / measures.bulk_lengths[side]
+        )
 
 
-@entry_point
-def look_around(
-    counts, potential, valences, exchanged, end_charges, chains, n_at_level, crossings, measures, view
-):
-    """Write what is seen.
-
-    `counts` (species, 2 * stride, columns); `potential` (2 * stride,) the mean of each row, mV; `exchanged` and
-    `end_charges` as of the reservoirs, `chains` and `n_at_level` as of the channels, `crossings` as of the pores.
-    Returns whether there are all ions that there were, but for those exchanged; the charge on each side, in e; and
-    the mean potential in the bulk of each side, in mV.
-    """
-    is_whole = look_at_ions(counts, exchanged, measures, view)
-    look_at_channels(n_at_level, crossings, valences, measures, view)
-    sum_states(chains, view.states)
-    stride, inside = potential.size // 2, measures.n_voxels[0]
-    inner_charge = outer_charge = 0
-    for species in range(counts.shape[0]):
-        inner_charge += valences[species] * view.ions[species, 0]
-        outer_charge += valences[species] * view.ions[species, 1]
-    for column in range(end_charges.shape[1]):
-        inner_charge += end_charges[0, column]
-        outer_charge += end_charges[1, column]
-    for k in range(inside):
-        view.potential[inside - 1 - k] = potential[k]
-    for k in range(measures.n_voxels[1]):
-        view.potential[inside + k] = potential[stride + k]
-    inner_bulk, outer_bulk = find_bulk_mean(potential, 0, measures), find_bulk_mean(potential, 1, measures)
-    return is_whole, inner_charge, outer_charge, inner_bulk, outer_bulk
+@internal
+def look_around(state, measures, views, at):
+    """Write what is seen now, as the moment number `at`."""
+    valences = state.species.valences
+    look_at_ions(state.counts, state.reservoirs, valences, measures, views, at)
+    look_at_proteins(state.channels, state.pumps, state.pores.crossings, valences, measures, views, at)
+    look_at_potential(state.field.look_potential, state.counts.shape[2], measures, views, at)
+    views.injected_charge[at] = state.amplifier.injected[0]

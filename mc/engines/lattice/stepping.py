@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mc.compilation import entry_point, internal
+from mc.engines.clock import monotonic
 from mc.engines.lattice.crossing import Pores, cross, find_beside, move_crossed, sum_permeabilities
 from mc.engines.lattice.diffusion import Transitions as Hops
 from mc.engines.lattice.electrodes import inject
+from mc.engines.lattice.observing import look_around
 from mc.engines.lattice.pumping import pump, sense
 from mc.engines.lattice.rows import (
     Lanes,
@@ -364,9 +366,9 @@ def settle(state):
     look(state, state.plane, state.line)
 
 
-@entry_point
-def advance(state, n_steps):
-    """Make up to `n_steps` steps, then look; return how many were made: fewer if events wait to be drained.
+@internal
+def make_steps(state, n_steps):
+    """Make up to `n_steps` steps and return how many were made: fewer if events wait to be drained.
 
     Ions are pumped, cross, and diffuse; the charges are deposited and the field is solved; then, in that field, they
     drift. Solving first and drifting and diffusing together would inflate the noise of the bulk charge manyfold at
@@ -434,8 +436,32 @@ def advance(state, n_steps):
         drift(state, step, plane, line)
         state.step[0] = step + 1
         made += 1
-    look(state, plane, line)
     return made
+
+
+@entry_point
+def advance(state, stops, measures, views):
+    """Make steps until each of the `stops` (moments,) in turn, look, and write what is seen if `views` have room for it.
+
+    Returns at how many stops it was: fewer if events wait to be drained, if an electrode found no ion, or if what was
+    seen last cannot be. What is known of the potential stays as it is where there is no step to make and only the
+    views are asked for. One way in from Python for all that engines do with steps: to compile another one for as many
+    arrays takes as long as a run.
+    """
+    has_room = views.is_whole.size > 0
+    for at in range(stops.size):
+        made = make_steps(state, stops[at] - state.step[0])
+        started = monotonic(measures.timespec)
+        if made > 0 or not has_room:
+            look(state, state.plane, state.line)
+        if state.step[0] < stops[at] or state.amplifier.is_empty[0]:
+            return at
+        if has_room:
+            look_around(state, measures, views, at)
+            views.seconds[at] = monotonic(measures.timespec) - started
+            if not views.is_whole[at] or not np.isfinite(views.bulk_potentials[at, 0]):
+                return at + 1
+    return stops.size
 
 
 @entry_point
