@@ -1,12 +1,13 @@
 """What an engine owes the simulation: steps, observations and events. It knows no files and no plots."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mc.errors import McError
 from mc.scenario.composition import Composition
 
 Numbers = NDArray[np.int64] | NDArray[np.float64]
@@ -74,13 +75,46 @@ class Observation:
     """None in one dimension."""
 
 
-class Watch(NamedTuple):
-    """What was seen on the way."""
+APART = ("states", "maps")
+"""Fields of an observation that are neither numbers nor arrays."""
 
-    observations: Iterator[Observation]
-    """In order of time; taking the next one raises LedgerError as `Engine.observe` does."""
+
+class Observations(Observation):
+    """What was seen at several moments: each field, and each of the states, has a first axis of moments; no maps."""
+
+    def at(self, moment: int) -> Observation:
+        """Return what was seen at one of them."""
+        values: dict[str, Any] = {
+            name: value[moment] if value.ndim > 1 else value[moment].item() for name, value in self._arrays()
+        }
+        return Observation(**values, states=tuple(one[moment] for one in self.states), maps=None)
+
+    def first(self, n: int) -> Self:
+        """Return what was seen at the first so many of them."""
+        values: dict[str, Any] = {name: value[:n] for name, value in self._arrays()}
+        return type(self)(**values, states=tuple(one[:n] for one in self.states), maps=None)
+
+    def _arrays(self) -> list[tuple[str, NDArray]]:
+        return [(name, value) for name, value in vars(self).items() if name not in APART]
+
+
+def join(observations: Sequence[Observation]) -> Observations:
+    """Return what was seen at one moment after another as one."""
+    names = [field.name for field in fields(Observation) if field.name not in APART]
+    values: dict[str, Any] = {name: np.array([getattr(one, name) for one in observations]) for name in names}
+    states = zip(*(one.states for one in observations), strict=True)
+    return Observations(**values, states=tuple(np.array(one) for one in states), maps=None)
+
+
+class Watch(NamedTuple):
+    """What was seen on the way to several stops."""
+
+    seen: Observations | None
+    """At those that were reached; None if none was."""
+    error: McError | None
+    """Why it ended: to be raised once what was seen before is recorded."""
     seconds: float
-    """Of wall time that were spent on looking rather than on steps, so far."""
+    """Of wall time that were spent on looking rather than on steps."""
 
 
 class Engine(Protocol):
@@ -124,9 +158,9 @@ class Engine(Protocol):
     def watch(self, stops: Sequence[int]) -> Watch:
         """Make steps until each of the `stops`, numbers of steps in order, and look, but at no positions of ions.
 
-        Sees what `advance` and `observe` in turn would, in less time where stops are a few steps apart. There may be
-        fewer observations than stops: at most `most_watched`, and when events wait to be drained or a protocol
-        changes something. Then go on from the present step.
+        Sees what `advance` and `observe` in turn would, in less time where stops are a few steps apart. Fewer may be
+        reached: when events wait to be drained, when a protocol changes something, and after an error, which is
+        returned rather than raised. Then go on from the present step.
         """
 
     def memory(self) -> dict[str, NDArray]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.engines import proteins
-from mc.engines.base import Numbers, Observation, Watch
+from mc.engines.base import Numbers, Observation, Watch, join
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import StabilityError
 from mc.membrane.gating import count_states
@@ -60,10 +60,10 @@ class DrivenEngine(ABC):
         """Make steps until the first of the `stops` and look; see `mc.engines.base.Engine`."""
         self.advance(stops[0] - self.step)
         if self.step < stops[0]:
-            return Watch(iter(()), 0.0)
+            return Watch(None, None, 0.0)
         started = time.monotonic()
-        observation = self.observe(np.zeros(0, dtype=np.int64))
-        return Watch(iter([observation]), time.monotonic() - started)
+        seen = join([self.observe(np.zeros(0, dtype=np.int64))])
+        return Watch(seen, None, time.monotonic() - started)
 
     @abstractmethod
     def _fill_reservoirs(self, scenario: Scenario) -> None:
@@ -142,8 +142,8 @@ class DrivenEngine(ABC):
         return self._by_type(n_in_state)
 
     def _by_type(self, n_in_state: NDArray[np.int64]) -> tuple[Numbers, ...]:
-        """Return the row of each channel type, (states,): `n_in_state` has room for those of the type with the most."""
-        return tuple(n_in_state[i, :n] for i, n in enumerate(self._n_states))
+        """Return the row of each channel type; `n_in_state`: (..., types, most states of a type)."""
+        return tuple(n_in_state[..., i, :n] for i, n in enumerate(self._n_states))
 
     @cached_property
     def _n_states(self) -> list[int]:

@@ -196,13 +196,20 @@ class Recorder:
 
     def record_series(self, step: int, time: float, values: np.ndarray) -> None:
         """Append one row: `values` (columns,) in the order of `layout.series_columns`; `time` in ns."""
-        row = np.array(values, dtype=np.float64)
-        if row.shape != (len(self.columns),):
-            raise ValueError(f"a row of the series has {len(self.columns)} values, got shape {row.shape}")
-        self._last_step = step
-        self._keep("/series/step", np.array([step]))
-        self._keep("/series/time", np.array([time]))
-        self._keep("/series/values", row[None])
+        self.record_series_rows(np.array([step]), np.array([time]), np.array(values)[None])
+
+    def record_series_rows(self, steps: np.ndarray, times: np.ndarray, values: np.ndarray) -> None:
+        """Append rows: `steps` and `times` (rows,), `values` (rows, columns), as of `record_series`; no copies."""
+        if values.shape != (len(steps), len(self.columns)):
+            raise ValueError(
+                f"a row of the series has {len(self.columns)} values, got shape {values.shape[1:]}"
+            )
+        if not len(steps):
+            return
+        self._last_step = int(steps[-1])
+        self._keep("/series/step", steps)
+        self._keep("/series/time", times)
+        self._keep("/series/values", values.astype(np.float64, copy=False))
 
     def record_profile(self, time: float, concentration: np.ndarray, potential: np.ndarray) -> None:
         """Append mean profiles of the window that ends at `time` (ns).

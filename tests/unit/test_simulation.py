@@ -1,8 +1,12 @@
+import h5py
 import numpy as np
 import pytest
 
+from mc import Recording
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-from mc.errors import RecordingError, ScenarioError, StabilityError
+from mc.engines.lattice import engine as lattice
+from mc.engines.lattice.engine import LatticeEngine
+from mc.errors import LedgerError, NumericalError, RecordingError, ScenarioError, StabilityError
 from mc.scenario.schema import MOST_RECORDED_IONS, Scenario
 from mc.simulation import Progress, choose_recorded, simulate
 
@@ -228,7 +232,6 @@ def test_a_scenario_that_cannot_work_is_refused_before_anything_is_written(tmp_p
 
 
 def test_an_interruption_leaves_a_readable_file_and_is_passed_on(tmp_path, monkeypatch):
-    from mc import Recording
     from mc.engines.brownian.engine import BrownianEngine
 
     advance = BrownianEngine.advance
@@ -245,6 +248,77 @@ def test_an_interruption_leaves_a_readable_file_and_is_passed_on(tmp_path, monke
     assert not recording.finished
     assert "interrupt" in recording.stop_reason
     assert recording.time[-1] == 20.0
+
+
+def make_lattice():
+    """Return the small scenario on the lattice, with records that come every few steps."""
+    return make(
+        simulation={"engine": "lattice", "duration": "500 ns"}, recording={"positions_interval": "7 ns"}
+    )
+
+
+def contents(folder):
+    """Return all datasets of a run by name."""
+    with h5py.File(folder / "run.h5") as file:
+        found = {}
+        file.visititems(
+            lambda name, one: found.update({name: one[()]}) if isinstance(one, h5py.Dataset) else None
+        )
+    return found
+
+
+def test_records_are_the_same_looked_at_one_by_one_or_many_in_one_go(tmp_path, monkeypatch):
+    goes = []
+    watch = LatticeEngine.watch
+    monkeypatch.setattr(LatticeEngine, "watch", lambda *given: goes.append(len(given[1])) or watch(*given))
+    simulate(make_lattice(), tmp_path / "many", threads=1, checkpoint_at=[300.0]).close()
+    assert max(goes) > 10
+    monkeypatch.setattr(lattice, "MOST_WATCHED", 1)
+    goes.clear()
+    simulate(make_lattice(), tmp_path / "one", threads=1, checkpoint_at=[300.0]).close()
+    assert not goes
+    many, one = contents(tmp_path / "many"), contents(tmp_path / "one")
+    assert many.keys() == one.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(many[name], values, err_msg=name)
+    assert len(one["series/step"]) == 251
+    assert len(one["particles/trajectory/position/step"]) == 73
+    assert (tmp_path / "many" / "checkpoint.step-600.npz").exists()
+    for folder in ("many", "one"):
+        assert Recording(tmp_path / folder).attributes["recording_seconds"] > 0.0
+
+
+def test_what_was_seen_before_a_number_is_not_finite_is_recorded(tmp_path, monkeypatch):
+    """Also where the engine looked at many moments in one go."""
+    watch = LatticeEngine.watch
+
+    def spoilt(engine, stops):
+        found = watch(engine, stops)
+        found.seen.potential[found.seen.step >= 600, 3] = np.nan
+        return found
+
+    monkeypatch.setattr(LatticeEngine, "watch", spoilt)
+    with pytest.raises(NumericalError, match="at 300 ns the potential along x became nan"):
+        simulate(make_lattice(), tmp_path, threads=1)
+    recording = Recording(tmp_path)
+    assert recording.stop_reason.startswith("NumericalError: at 300 ns")
+    np.testing.assert_allclose(recording.time, np.arange(0.0, 299.0, 2.0))
+
+
+def test_what_was_seen_before_an_ion_is_lost_is_recorded(tmp_path, monkeypatch):
+    watch = LatticeEngine.watch
+
+    def spoilt(engine, stops):
+        if engine.step >= 600:
+            engine.state.counts[0, 0, 0] += 1
+        return watch(engine, stops)
+
+    monkeypatch.setattr(LatticeEngine, "watch", spoilt)
+    with pytest.raises(LedgerError, match="ions were lost or made"):
+        simulate(make_lattice(), tmp_path, threads=1)
+    recording = Recording(tmp_path)
+    assert recording.time[-1] >= 300.0
+    np.testing.assert_allclose(recording.time, 2.0 * np.arange(len(recording.time)))
 
 
 @pytest.mark.parametrize("arguments", [{"seed": "abc"}, {"seed": -1}, {"seed": 1.5}, {"threads": 0}])

@@ -1,9 +1,10 @@
 """The lattice engine: a scenario becomes counts of ions in voxels, steps are made, the present is looked at."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import NoReturn
+from typing import Any
 
 import numba
 import numpy as np
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 
 from mc.compilation import available_threads
 from mc.engines import proteins
-from mc.engines.base import Maps, Observation, Watch
+from mc.engines.base import Maps, Observation, Observations, Watch
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.driven import DrivenEngine
 from mc.engines.lattice import construction, observing, stepping
 from mc.engines.memory import named, restore
-from mc.errors import LedgerError
+from mc.errors import LedgerError, StabilityError
 from mc.scenario.composition import compose
 from mc.scenario.schema import Scenario
 
@@ -53,6 +54,8 @@ class LatticeEngine(DrivenEngine):
         )
         self._begin_protocol()
         stepping.settle(self.state)
+        # Also gets the kernel ready, which takes longer than many a run has between two records.
+        self._stop_at([self.step], self._no_views)
 
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
@@ -104,7 +107,10 @@ class LatticeEngine(DrivenEngine):
         """
         views = self._make_views(1)
         self._stop_at([self.step], views)
-        return self._tell(views, 0, self.step, self._read_electrodes(), self._maps())
+        seen, error = self._tell(views, [self.step])
+        if error is not None:
+            raise error
+        return replace(seen.at(0), electrodes=self._read_electrodes(), maps=self._maps())
 
     @property
     def most_watched(self) -> int:
@@ -116,68 +122,58 @@ class LatticeEngine(DrivenEngine):
         if self.most_watched == 1:
             return super().watch(stops)
         last = self.step + self._follow_protocol(stops[-1] - self.step)
-        within = [*(stop for stop in stops if stop < last), last]
-        views = self._make_views(len(within))
-        n_seen = self._stop_at(within, views)
+        within = [stop for stop in stops if stop <= last]
         # Where a protocol changes something next, there may be no stop.
-        moments = [at for at in range(n_seen) if within[at] in stops]
-        return Watch(self._tell_all(views, within, moments), float(views.seconds[:n_seen].sum()))
+        goal = within if last in within else [*within, last]
+        views = self._make_views(len(goal))
+        n_reached = min(self._stop_at(goal, views), len(within))
+        seconds = float(views.seconds.sum())
+        seen, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
+        if error is None:
+            try:
+                self._check_electrodes()
+            except StabilityError as found:
+                return Watch(seen, found, seconds)
+        return Watch(seen, error, seconds)
 
-    def _tell_all(
-        self, views: observing.Views, steps: Sequence[int], moments: Sequence[int]
-    ) -> Iterator[Observation]:
-        """Return what was seen at some moments; raise StabilityError after them if that was the end of it."""
-        for at in moments:
-            yield self._tell(views, at, steps[at], np.zeros(0), None)
-        self._check_electrodes()
-
-    def _tell(
-        self,
-        views: observing.Views,
-        at: int,
-        step: int,
-        electrodes: NDArray[np.float64],
-        maps: Maps | None,
-    ) -> Observation:
-        """Return what was seen as the moment number `at`, after so many steps.
-
-        Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
-        """
-        ions, potential, exchanged = views.ions[at], views.potential[at], views.exchanged[at]
-        inner_charge, outer_charge = views.charges[at].tolist()
-        inner_bulk, outer_bulk = views.bulk_potentials[at].tolist()
+    def _tell(self, views: observing.Views, steps: Sequence[int]) -> tuple[Observations, LedgerError | None]:
+        """Return what was seen after so many steps each, until an ion or a charge is missing, and the error then."""
+        n, n_species = len(steps), len(self.composition.names)
         inside = self._sides[0].stop
-        drop = inner_charge / self.state.box.grid.membrane_capacitance
-        total_charge = float(inner_charge + outer_charge)
-        field_drop = float(potential[inside - 1] - potential[inside])
-        if not views.is_whole[at]:
-            self._refuse_lost_ions(step, ions, exchanged)
-        self._check_charge(step, total_charge, drop, field_drop)
-        return Observation(
-            step=step,
-            membrane_potential=inner_bulk - outer_bulk,
-            charge_separation_potential=drop,
-            field_potential_drop=field_drop,
-            ions=ions,
-            ions_in_pores=np.zeros(len(ions), dtype=np.int64),
-            bulk_concentrations=views.bulk_concentrations[at],
-            cell_concentrations=views.cell_concentrations[at],
-            potential=potential,
-            positions=np.zeros(0),
-            places=np.zeros((0, 0)),
-            open_channels=views.open_channels[at],
-            permeability=views.permeability[at],
-            states=self._by_type(views.states[at]),
-            total_charge=total_charge,
-            crossings=views.crossings[at],
-            displaced_charge=views.displaced_charge[at],
-            pump_cycles=views.pump_cycles[at],
-            injected_charge=int(views.injected_charge[at]),
-            command_potential=self._command_potential(step),
-            electrodes=electrodes,
-            exchanged=exchanged,
-            maps=maps,
+        drops = views.charges[:, 0] / self.state.box.grid.membrane_capacitance
+        values: dict[str, Any] = {
+            "step": np.array(steps, dtype=np.int64),
+            "membrane_potential": views.bulk_potentials[:, 0] - views.bulk_potentials[:, 1],
+            "charge_separation_potential": drops,
+            "field_potential_drop": views.potential[:, inside - 1] - views.potential[:, inside],
+            "total_charge": views.charges.sum(axis=1).astype(np.float64),
+            "injected_charge": views.injected_charge,
+            "command_potential": np.array([self._command_potential(step) for step in steps]),
+        }
+        seen = Observations(
+            **values,
+            ions=views.ions,
+            ions_in_pores=np.zeros((n, n_species), dtype=np.int64),
+            bulk_concentrations=views.bulk_concentrations,
+            cell_concentrations=views.cell_concentrations,
+            potential=views.potential,
+            positions=np.zeros((n, 0)),
+            places=np.zeros((n, 0, 0)),
+            open_channels=views.open_channels,
+            permeability=views.permeability,
+            states=self._by_type(views.states),
+            crossings=views.crossings,
+            displaced_charge=views.displaced_charge,
+            pump_cycles=views.pump_cycles,
+            electrodes=np.zeros((n, 0)),
+            exchanged=views.exchanged,
+            maps=None,
         )
+        is_good = self._is_good(views.is_whole, seen)
+        if is_good.all():
+            return seen, None
+        n_good = int(is_good.argmin())
+        return seen.first(n_good), self._explain(bool(views.is_whole[n_good]), seen.at(n_good))
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the transitions of gates since the last call; ions have no names, so nothing else has events."""
@@ -254,7 +250,7 @@ class LatticeEngine(DrivenEngine):
     @cached_property
     def _measures(self) -> observing.Measures:
         """What counts are measured by."""
-        voxels, per_millimolar, composition = self.state.box.voxels, self._ions_per_millimolar, self.composition
+        voxels, per_millimolar = self.state.box.voxels, self._ions_per_millimolar
         sides = zip(self._sides, self._bulk_rows, strict=True)
         return observing.Measures(
             n_voxels=voxels.n_voxels,
@@ -263,7 +259,7 @@ class LatticeEngine(DrivenEngine):
             ions_per_millimolar=per_millimolar,
             bulk_ions_per_millimolar=np.array([per_millimolar[rows].sum() for rows in self._bulk_rows]),
             bulk_lengths=np.array([voxels.widths[rows].sum() for rows in self._bulk_rows]),
-            ions_at_start=composition.counts_inside + composition.counts_outside,
+            ions_at_start=self.composition.counts_inside + self.composition.counts_outside,
             level_permeabilities=self.state.pores.permeabilities,
             weighted=np.empty_like(voxels.widths),
             timespec=np.zeros(2, dtype=np.int64),
@@ -310,23 +306,27 @@ class LatticeEngine(DrivenEngine):
             potential=self._along_x(at_near_ends.T).T,
         )
 
-    def _refuse_lost_ions(
-        self, step: int, ions: NDArray[np.int64], exchanged: NDArray[np.int64]
-    ) -> NoReturn:
-        """Raise LedgerError for what there is instead of what there was, but for what was exchanged."""
-        entered, left = exchanged.sum(axis=1).T
-        expected = self._measures.ions_at_start + entered - left
-        raise LedgerError(
-            f"ions were lost or made by {step * self.time_step:g} ns: expected {expected.tolist()} of "
-            f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()}"
-        )
-
-    def _check_charge(self, step: int, total_charge: float, drop: float, field_drop: float) -> None:
-        """Raise LedgerError unless the box is neutral and the field that of the charges."""
+    def _is_good(self, is_whole: NDArray[np.bool_], seen: Observations) -> NDArray[np.bool_]:
+        """Return of each moment whether no ion is missing, the box is neutral, and the field that of the charges."""
         if not math.isnan(self.state.field.clamped_drop):
-            return
-        if total_charge != 0.0 or abs(drop - field_drop) > 1e-9 * (1.0 + abs(drop)):
-            raise LedgerError(
-                f"charge was lost or made by {step * self.time_step:g} ns: the box holds {total_charge:g} e; "
-                f"counted charge puts {drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
+            return is_whole
+        drops = np.asarray(seen.charge_separation_potential)
+        # What is not a number is not for the ledger to tell.
+        disagrees = abs(drops - seen.field_potential_drop) > 1e-9 * (1.0 + abs(drops))
+        return is_whole & ~disagrees & (np.asarray(seen.total_charge) == 0.0)
+
+    def _explain(self, is_whole: bool, seen: Observation) -> LedgerError:
+        """Return the error that tells what is wrong at one moment."""
+        time = seen.step * self.time_step
+        if is_whole:
+            return LedgerError(
+                f"charge was lost or made by {time:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
+                f"{seen.charge_separation_potential:.9g} mV across the membrane, the field "
+                f"{seen.field_potential_drop:.9g} mV"
             )
+        entered, left = seen.exchanged.sum(axis=1).T
+        expected = self._measures.ions_at_start + entered - left
+        return LedgerError(
+            f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
+            f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()}"
+        )

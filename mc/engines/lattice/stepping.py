@@ -441,12 +441,11 @@ def make_steps(state, n_steps):
 
 @entry_point
 def advance(state, stops, measures, views):
-    """Make steps until each of the `stops` (moments,) in turn, look, and write what is seen if `views` have room for it.
+    """Make steps until each of the `stops` (moments,) in turn, and look; if `views` have room, write what is seen.
 
-    Returns at how many stops it was: fewer if events wait to be drained, if an electrode found no ion, or if what was
-    seen last cannot be. What is known of the potential stays as it is where there is no step to make and only the
-    views are asked for. One way in from Python for all that engines do with steps: to compile another one for as many
-    arrays takes as long as a run.
+    Returns how many stops were reached: fewer if events wait to be drained, if an electrode found no ion, or if what
+    was seen last cannot be. Without a step to make, views are of the potential as it was last looked at. There is one
+    way in for steps and views, since to compile another for so many arrays takes ten seconds.
     """
     has_room = views.is_whole.size > 0
     for at in range(stops.size):
@@ -454,7 +453,7 @@ def advance(state, stops, measures, views):
         started = monotonic(measures.timespec)
         if made > 0 or not has_room:
             look(state, state.plane, state.line)
-        if state.step[0] < stops[at] or state.amplifier.is_empty[0]:
+        if state.step[0] < stops[at] or (made > 0 and state.amplifier.is_empty[0]):
             return at
         if has_room:
             look_around(state, measures, views, at)

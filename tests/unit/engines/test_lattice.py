@@ -10,7 +10,9 @@ from scipy.linalg import expm
 from small_membrane import TABLES
 
 from mc import streams
-from mc.engines.lattice import crossing, diffusion, drift, sampling
+from mc.compilation import compiled
+from mc.engines.base import APART, join
+from mc.engines.lattice import crossing, diffusion, drift, observing, sampling
 from mc.engines.lattice.engine import LatticeEngine
 from mc.errors import LedgerError
 from mc.scenario.schema import Scenario
@@ -491,3 +493,135 @@ def test_events_are_the_transitions_of_gates_and_are_drained_once():
         changed[channel] = after
     np.testing.assert_array_equal(changed, engine.state.channels.chains["state"])
     assert engine.drain_events()["gating"]["channel"].size == 0
+
+
+# --- what is seen at many moments in one go ---
+
+
+def watch_all(engine, stops):
+    """Return what is seen at all stops, in as many goes as it takes, and in how many."""
+    seen, goes = [], 0
+    while engine.step < stops[-1]:
+        watch = engine.watch([stop for stop in stops if stop > engine.step])
+        assert watch.error is None
+        assert watch.seconds > 0.0
+        seen += [watch.seen.at(moment) for moment in range(len(watch.seen.step))]
+        goes += 1
+    return join(seen), goes
+
+
+def assert_same_seen(first, second):
+    for name in vars(first):
+        one, other = getattr(first, name), getattr(second, name)
+        if name in APART:
+            continue
+        assert one.dtype == other.dtype, name
+        np.testing.assert_array_equal(one, other, err_msg=name)
+    assert_same(first.states, second.states)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "protocol", "goes"),
+    [
+        ("closed", {}, 1),
+        (
+            "bath",
+            {
+                # In internal steps of 0.5 ns: on a stop, and between two.
+                "voltage": [
+                    {"start": "5 ns", "stop": "11.5 ns", "potential": "-40 mV", "end_potential": "20 mV"}
+                ],
+                "current": [{"start": "20 ns", "current": "5 pA"}],
+            },
+            4,
+        ),
+    ],
+)
+def test_what_is_seen_on_the_way_is_what_steps_and_looks_in_turn_see(boundary, protocol, goes):
+    tables = make_tables(boundary=boundary)
+    tables["protocol"] = protocol
+    scenario = Scenario.model_validate(tables)
+    stops = [*range(3, 61, 3), 100]
+    watched, looked_at = (LatticeEngine(scenario, 1, 0.5, 1) for _ in range(2))
+    seen, n_goes = watch_all(watched, stops)
+    assert n_goes == goes
+    observations = []
+    for stop in stops:
+        while looked_at.step < stop:
+            looked_at.advance(stop - looked_at.step)
+        observations.append(looked_at.observe())
+    assert_same_seen(seen, join(observations))
+    assert_same(trajectory(watched), trajectory(looked_at))
+    assert seen.crossings[-1].sum() > 0
+
+
+@pytest.mark.parametrize("lost", ["an ion", "a charge"])
+def test_what_was_seen_before_an_ion_or_a_charge_is_lost_is_told_with_the_error(lost):
+    tables = make_tables(boundary="bath")
+    tables["protocol"] = {"voltage": [{"start": "10 ns", "potential": "-40 mV"}]}
+    engine = LatticeEngine(Scenario.model_validate(tables), 1, 0.5, 1)
+    watch = engine.watch([4, 8])
+    assert (watch.seen.step.tolist(), watch.error) == ([4, 8], None)
+    if lost == "an ion":
+        engine.state.counts[0, 0, 0] += 1
+    else:
+        engine.state.reservoirs.end_charges[0, 0] += 1
+    watch = engine.watch([12, 16])
+    assert len(watch.seen.step) == 0
+    assert isinstance(watch.error, LedgerError)
+    assert f"{'ions were' if lost == 'an ion' else 'charge was'} lost or made by 6 ns" in str(watch.error)
+
+
+def test_in_a_plane_and_with_electrodes_a_run_looks_once_at_a_time():
+    tables = make_tables()
+    tables["electrodes"] = [{"name": "one", "inside": "4 nm", "outside": "4 nm"}]
+    for engine in (make_engine(dimensions=2), LatticeEngine(Scenario.model_validate(tables), 1, 0.5, 1)):
+        assert engine.most_watched == 1
+        watch = engine.watch([5, 10])
+        assert watch.seen.step.tolist() == [5]
+        assert engine.step == 5
+    assert watch.seen.electrodes.shape == (1, 1)
+    assert make_engine().most_watched > 1
+
+
+@compiled
+def sum_in_pairs(values):
+    return observing.pairwise_sum(values, 0, values.size)
+
+
+def test_sums_are_those_of_numpy_to_the_last_bit():
+    """Of lengths around those at which the order changes."""
+    generator = np.random.default_rng(3)
+    for n in (1, 7, 8, 9, 40, 127, 128, 129, 137, 500, 1001):
+        values = generator.normal(size=n) * 10.0 ** generator.integers(-6, 6, n)
+        assert sum_in_pairs(values) == values.sum()
+    assert sum_in_pairs(values) != np.cumsum(values)[-1]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_what_is_seen_follows_from_the_counts(dimensions):
+    """Beside numpy's operations on the voxels."""
+    engine = make_engine(dimensions=dimensions)
+    engine.advance(100)
+    now, state = engine.observe(), engine.state
+    box, (n_inside, n_outside) = state.box, state.box.voxels.n_voxels
+    stride, columns = box.grid.stride, box.voxels.columns
+    rows = np.concatenate([np.arange(n_inside)[::-1], stride + np.arange(n_outside)])
+    by_row = state.counts.sum(axis=2)
+    volumes = box.voxels.volumes * columns * box.ions_per_volume
+    np.testing.assert_array_equal(now.cell_concentrations, (by_row / np.maximum(volumes, 1e-300))[:, rows])
+    np.testing.assert_array_equal(
+        now.ions, np.stack([by_row[:, :stride].sum(1), by_row[:, stride:].sum(1)], 1)
+    )
+    means = state.field.look_potential.reshape(-1, columns).mean(axis=1)
+    np.testing.assert_array_equal(now.potential, means[rows])
+    for side, start in enumerate(engine.bulk_from):
+        first = side * stride + min(int(np.ceil(start / box.grid.spacing)), box.voxels.n_voxels[side] - 1)
+        bulk = slice(first, side * stride + box.voxels.n_voxels[side])
+        np.testing.assert_array_equal(
+            now.bulk_concentrations[:, side], by_row[:, bulk].sum(axis=1) / volumes[bulk].sum()
+        )
+    chains = state.channels.chains
+    for kind, states in enumerate(now.states):
+        members = chains["state"][chains["channel_type"] == kind]
+        np.testing.assert_array_equal(states, np.bincount(members, minlength=len(states)))

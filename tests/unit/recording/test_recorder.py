@@ -73,6 +73,25 @@ def test_the_recorder_keeps_a_copy_of_what_it_is_given(tmp_path):
         assert file["/profiles/concentration"][:, 0, 0].tolist() == [0.0, 1.0]
 
 
+def test_rows_recorded_at_once_are_those_recorded_one_by_one(tmp_path):
+    description = describe_synthetic_run()
+    rows = np.arange(3.0 * len(series_columns(description))).reshape(3, -1)
+    steps, times = np.array([0, 2, 7]), np.array([0.0, 1.0, 3.5])
+    with Recorder(tmp_path / "one by one.h5", description) as recorder:
+        for step, time, row in zip(steps.tolist(), times.tolist(), rows, strict=True):
+            recorder.record_series(step, time, row)
+    with Recorder(tmp_path / "at once.h5", description) as recorder:
+        recorder.record_series_rows(steps[:0], times[:0], rows[:0])
+        recorder.record_series_rows(steps, times, rows)
+        assert recorder.rows()["/series/values"] == 3
+        with pytest.raises(ValueError, match="a row of the series has"):
+            recorder.record_series_rows(steps, times, rows[:, 1:])
+    with h5py.File(tmp_path / "one by one.h5") as one, h5py.File(tmp_path / "at once.h5") as other:
+        for name in ("step", "time", "values"):
+            assert len(one[f"/series/{name}"]) == 3
+            np.testing.assert_array_equal(one[f"/series/{name}"], other[f"/series/{name}"])
+
+
 @pytest.mark.parametrize(
     ("error", "reason"), [(KeyboardInterrupt, "interrupted"), (ValueError, "ValueError: ")]
 )
