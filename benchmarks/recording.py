@@ -2,11 +2,22 @@
 
     python benchmarks/recording.py [--scenarios resting_potential,patch_2d] [--seconds 10] [--turns 3] [--json FILE]
 
-The first steps of a shipped scenario, so many as take about so many seconds, are made by a run that records as the
-scenario says. Of its time from the first step to the end, what the engine needs for its steps is the run; all else
-is recording: what each record asks of the engine beyond its steps (to be up to date with its drift and potential),
-observations, rows, flushes. Times are those of the processor, so that other programs count little. To it comes the
-wall time of a checkpoint every 30 s, which waits for the disk.
+A shipped scenario, or its first steps, so many as take about so many seconds, is run on one thread and records as the
+scenario says. Of its time from the first step to the closed file, what the engine needs for its steps is the run; all
+else is recording:
+
+- current: what each record asks of the engine beyond its steps, to know its potential; single ions drift once more;
+- looks: observations, and what of "current" the lattice does on the way;
+- rows: checking them, filling rows, means of profiles and maps;
+- flushes: to the file;
+- memory: copies of the last good state, and the checkpoints that come due;
+- closing: of the file;
+- loop: the rest.
+
+"share" is that of them all in the whole, "by turn" in each of the runs, of which the one in the middle is shown;
+"run.h5" is what the file itself says, which counts what is "current" among the steps, and by the clock. Before the
+first step comes "creation" of the file, which takes the same for any run. Times are those of the processor, so that
+other programs count little. Last comes what a checkpoint every 30 s takes of wall time, since it waits for the disk.
 """
 
 import argparse
@@ -14,32 +25,100 @@ import json
 import platform
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
 import mc
-from mc.engines.base import Engine
+from mc import simulation
+from mc.engines.base import Engine, Watch
 from mc.recording.checkpoint import write_checkpoint
+from mc.recording.recorder import Recorder
 from mc.scenario.advice import resolve_time_step
 from mc.scenario.schema import Scenario
 from mc.simulation import CHECKPOINT_INTERVAL, ENGINES, _Run
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
+PARTS = ("current", "looks", "rows", "flushes", "memory", "closing", "loop")
+"""Of recording."""
+
+
+class Stopwatch:
+    """Seconds of the processor by part of a run; what is timed within another part counts there alone."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._within: list[float] = []
+
+    @contextmanager
+    def timing(self, part: str) -> Iterator[None]:
+        """Count the time of a block."""
+        self._within.append(0.0)
+        started = time.process_time()
+        try:
+            yield
+        finally:
+            spent = time.process_time() - started
+            self.seconds[part] += spent - self._within.pop()
+            if self._within:
+                self._within[-1] += spent
+
+    def listen_to(self, owner: Any, name: str, part: str) -> Any:
+        """Return what makes every call of a method or function count as a part, while it lasts."""
+        called = getattr(owner, name)
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            with self.timing(part):
+                return called(*arguments, **named)
+
+        return mock.patch.object(owner, name, timed)
+
+    def listen_to_steps(self, engine_type: type[Engine]) -> tuple[Any, Any]:
+        """Return what tells the steps of an engine from what it does beyond them, while it lasts."""
+        advance, watch = engine_type.advance, engine_type.watch
+
+        def timed_advance(engine: Engine, n_steps: int) -> int:
+            with self.timing("steps"):
+                made = advance(engine, n_steps)
+            before = self.seconds["current"]
+            with self.timing("current"):
+                # No step: what is done once for every record, now and in the call above.
+                advance(engine, 0)
+            self.seconds["steps"] -= self.seconds["current"] - before
+            return made
+
+        def timed_watch(engine: Engine, stops: list[int]) -> Watch:
+            with self.timing("steps"):
+                found = watch(engine, stops)
+            self.seconds["steps"] -= found.seconds
+            self.seconds["looks"] += found.seconds
+            return found
+
+        return (
+            mock.patch.object(engine_type, "advance", timed_advance),
+            mock.patch.object(engine_type, "watch", timed_watch),
+        )
+
 
 class Cost(NamedTuple):
-    """Seconds of the processor in a run."""
+    """Of a run."""
 
-    steps: float
-    looks: float
-    """Of the engine, beyond its steps."""
-    rest: float
+    seconds: Counter[str]
+    """Of the processor, by part; those of "steps" and "creation" are none of recording."""
+    own_share: float
+    """As run.h5 has it."""
     records: int
+    file_bytes: int
 
     @property
     def share(self) -> float:
-        """Of recording, beside the steps."""
-        return (self.looks + self.rest) / self.steps
+        """Of recording, of the whole."""
+        recording = sum(self.seconds[part] for part in PARTS)
+        return recording / (recording + self.seconds["steps"])
 
 
 def shorten(scenario: Scenario, n_steps: int, time_step: float) -> Scenario:
@@ -59,42 +138,31 @@ def shorten(scenario: Scenario, n_steps: int, time_step: float) -> Scenario:
     )
 
 
-def simulate(scenario: Scenario) -> tuple[Cost, int]:
-    """Make a run; return what it cost and the bytes of its file."""
-    spent = {"run": 0.0, "engine": 0.0, "looks": 0.0}
-    engine_type = ENGINES[scenario.simulation.engine]
-
-    class TimedEngine(engine_type):  # type: ignore[misc, valid-type]
-        def advance(self, n_steps: int) -> int:
-            started = time.process_time()
-            made: int = super().advance(n_steps)
-            stepped = time.process_time()
-            # No step: what is done once for every record.
-            super().advance(0)
-            spent["looks"] += time.process_time() - stepped
-            spent["engine"] += stepped - started
-            return made
-
-    go = _Run.go
-
-    def timed_go(run: _Run) -> None:
-        started = time.process_time()
-        go(run)
-        spent["run"] += time.process_time() - started
-
-    ENGINES[scenario.simulation.engine] = TimedEngine
-    _Run.go = timed_go  # type: ignore[method-assign]
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            recording = mc.simulate(scenario, folder, threads=1)
-            records = len(recording.time)
-            recording.close()
-            size = (Path(folder) / "run.h5").stat().st_size
-    finally:
-        ENGINES[scenario.simulation.engine] = engine_type
-        _Run.go = go  # type: ignore[method-assign]
-    steps = spent["engine"] - spent["looks"]
-    return Cost(steps, spent["looks"], spent["run"] - spent["engine"] - spent["looks"], records), size
+def simulate(scenario: Scenario) -> Cost:
+    """Make a run and return what it cost."""
+    stopwatch, engine_type = Stopwatch(), ENGINES[scenario.simulation.engine]
+    listened_to = (
+        (engine_type, "observe", "looks"),
+        (_Run, "_record", "rows"),
+        (_Run, "_record_all", "rows"),
+        (_Run, "_write_events", "rows"),
+        (_Run, "_remember", "memory"),
+        (simulation, "write_checkpoint", "memory"),
+        (Recorder, "flush", "flushes"),
+        (Recorder, "finish", "closing"),
+        (Recorder, "_create", "creation"),
+        (_Run, "go", "loop"),
+    )
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        for one in listened_to:
+            stack.enter_context(stopwatch.listen_to(*one))
+        for one in stopwatch.listen_to_steps(engine_type):
+            stack.enter_context(one)
+        recording = mc.simulate(scenario, folder, threads=1)
+        records, attributes = len(recording.time), recording.attributes
+        own_share = attributes["recording_seconds"] / attributes["wall_seconds"]
+        recording.close()
+        return Cost(stopwatch.seconds, own_share, records, (Path(folder) / "run.h5").stat().st_size)
 
 
 def make_engine(scenario: Scenario, time_step: float) -> Engine:
@@ -115,8 +183,8 @@ def measure(name: str, overrides: list[str], seconds: float, turns: int) -> dict
     most = round(scenario.simulation.duration / time_step)
     n_steps = min(most, int(max(1000, seconds * pace)))
     simulate(shorten(scenario, 2, time_step))
-    results = [simulate(shorten(scenario, n_steps, time_step)) for _ in range(turns)]
-    cost = sorted((cost for cost, _ in results), key=lambda one: one.share)[turns // 2]
+    costs = [simulate(shorten(scenario, n_steps, time_step)) for _ in range(turns)]
+    cost = sorted(costs, key=lambda one: one.share)[turns // 2]
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         write_checkpoint(folder, engine.memory(), {})
@@ -126,15 +194,15 @@ def measure(name: str, overrides: list[str], seconds: float, turns: int) -> dict
         "engine": scenario.simulation.engine,
         "ions": engine.n_ions,
         "steps": n_steps,
+        "share_of_steps": n_steps / most,
         "records": cost.records,
-        "seconds_of_steps": cost.steps,
-        "seconds_of_looks": cost.looks,
-        "seconds_of_recording": cost.rest,
+        "seconds": {part: cost.seconds[part] for part in ("steps", *PARTS, "creation")},
         "recording_share": cost.share,
-        "recording_share_by_turn": [one.share for one, _ in results],
+        "recording_share_by_turn": [one.share for one in costs],
+        "recording_share_by_file": cost.own_share,
         "checkpoint_seconds": checkpoint,
         "checkpoint_share": checkpoint / CHECKPOINT_INTERVAL,
-        "file_bytes": results[0][1],
+        "file_bytes": cost.file_bytes,
     }
 
 
@@ -143,25 +211,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenarios", default="resting_potential,patch_2d,action_potential")
+    shipped = ",".join(sorted(path.stem for path in SCENARIOS.glob("*.toml")))
+    parser.add_argument("--scenarios", default=shipped, help="all that are shipped by default")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of ionmc run")
     parser.add_argument("--seconds", type=float, default=10.0, help="of a run")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     rows = []
+    columns = " ".join(f"{part:>7s}" for part in PARTS)
+    print("Seconds of the processor, by part of the run; in the last columns shares")
     print(
-        "scenario              engine       ions    steps  records steps s  looks recording  share  by turn          "
-        "checkpoints"
+        f"scenario              engine      steps  of all records   steps {columns}  creation   share run.h5 "
+        "checkpoints  by turn"
     )
     for name in arguments.scenarios.split(","):
         row = measure(name, arguments.set, arguments.seconds, arguments.turns)
         rows.append(row)
         by_turn = " ".join(f"{share:.1%}" for share in row["recording_share_by_turn"])
+        spent = row["seconds"]
+        parts = " ".join(f"{spent[part]:7.3f}" for part in PARTS)
         print(
-            f"{name:21s} {row['engine']:8s} {row['ions']:8,} {row['steps']:8,} {row['records']:8,} "
-            f"{row['seconds_of_steps']:7.2f} {row['seconds_of_looks']:6.3f} {row['seconds_of_recording']:9.3f} "
-            f"{row['recording_share']:6.1%}  {by_turn}  {row['checkpoint_share']:.2%}",
+            f"{name:21s} {row['engine']:9s} {row['steps']:7,} {row['share_of_steps']:7.1%} {row['records']:7,} "
+            f"{spent['steps']:7.2f} {parts} {spent['creation']:9.3f} {row['recording_share']:7.1%} "
+            f"{row['recording_share_by_file']:6.1%} {row['checkpoint_share']:11.2%}  {by_turn}",
             flush=True,
         )
     if arguments.json:

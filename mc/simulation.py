@@ -598,6 +598,7 @@ class _Run:
         if not are_finite(seen):
             for moment in range(len(steps)):
                 self._record(seen.at(moment))
+            return
         times = [step * self.engine.time_step for step in steps]
         due = [moment for moment, step in enumerate(steps) if self._is_due(step, self.record_every)]
         self.recorder.record_series_rows(
@@ -612,8 +613,7 @@ class _Run:
         for moment, step in enumerate(steps):
             if self._is_due(step, self.positions_every):
                 self.recorder.record_positions(step, times[moment], seen.positions[moment])
-        if steps:
-            self._report(steps[-1], float(np.asarray(seen.membrane_potential)[-1]))
+        self._report(steps[-1], float(np.asarray(seen.membrane_potential)[-1]))
 
     def _is_due(self, step: int, every: int) -> bool:
         """Return whether what is recorded so often is to be recorded after a step."""

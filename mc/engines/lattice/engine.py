@@ -128,13 +128,15 @@ class LatticeEngine(DrivenEngine):
         views = self._make_views(len(goal))
         n_reached = min(self._stop_at(goal, views), len(within))
         seconds = float(views.seconds.sum())
-        seen, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
-        if error is None:
-            try:
-                self._check_electrodes()
-            except StabilityError as found:
-                return Watch(seen, found, seconds)
-        return Watch(seen, error, seconds)
+        told, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
+        seen = told if len(told.ions) else None
+        if error is not None:
+            return Watch(seen, error, seconds)
+        try:
+            self._check_electrodes()
+        except StabilityError as found:
+            return Watch(seen, found, seconds)
+        return Watch(seen, None, seconds)
 
     def _tell(self, views: observing.Views, steps: Sequence[int]) -> tuple[Observations, LedgerError | None]:
         """Return what was seen after so many steps each, until an ion or a charge is missing, and the error then."""

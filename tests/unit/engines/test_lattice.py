@@ -567,7 +567,8 @@ def test_what_was_seen_before_an_ion_or_a_charge_is_lost_is_told_with_the_error(
     else:
         engine.state.reservoirs.end_charges[0, 0] += 1
     watch = engine.watch([12, 16])
-    assert len(watch.seen.step) == 0
+    assert engine.step in (12, 16)
+    assert watch.seen is None
     assert isinstance(watch.error, LedgerError)
     assert f"{'ions were' if lost == 'an ion' else 'charge was'} lost or made by 6 ns" in str(watch.error)
 
