@@ -107,6 +107,9 @@ class LatticeEngine(DrivenEngine):
         """
         views = self._make_views(1)
         self._stop_at([self.step], views)
+        if self.state.plane is not None:
+            by_column = self.state.field.look_potential.reshape(-1, self.state.box.voxels.columns)
+            views.potential[0] = self._along_x(by_column.mean(axis=1))
         seen, error = self._tell(views, [self.step])
         if error is not None:
             raise error
@@ -145,7 +148,7 @@ class LatticeEngine(DrivenEngine):
         drops = views.charges[:, 0] / self.state.box.grid.membrane_capacitance
         values: dict[str, Any] = {
             "step": np.array(steps, dtype=np.int64),
-            "membrane_potential": views.bulk_potentials[:, 0] - views.bulk_potentials[:, 1],
+            "membrane_potential": self._bulk_means(views.potential, 0) - self._bulk_means(views.potential, 1),
             "charge_separation_potential": drops,
             "field_potential_drop": views.potential[:, inside - 1] - views.potential[:, inside],
             "total_charge": views.charges.sum(axis=1).astype(np.float64),
@@ -243,6 +246,14 @@ class LatticeEngine(DrivenEngine):
         )
         return inside, outside
 
+    def _bulk_means(self, potential: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+        """Return the mean in the bulk of one side of each (moments,) of `potential`, (moments, cells) along x."""
+        inner, rows, bulk = self._sides[0], self._sides[side], self._bulk_rows[side]
+        by_row = potential[:, inner.stop :] if side else potential[:, : inner.stop][:, ::-1]
+        values = np.ascontiguousarray(by_row[:, bulk.start - rows.start :])
+        widths = self.state.box.voxels.widths[bulk]
+        return np.asarray((values * widths).sum(axis=1) / widths.sum())
+
     @cached_property
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
         """The ions of a 1 mM solution in each row, (2 * stride,)."""
@@ -252,18 +263,15 @@ class LatticeEngine(DrivenEngine):
     @cached_property
     def _measures(self) -> observing.Measures:
         """What counts are measured by."""
-        voxels, per_millimolar = self.state.box.voxels, self._ions_per_millimolar
+        per_millimolar = self._ions_per_millimolar
         sides = zip(self._sides, self._bulk_rows, strict=True)
         return observing.Measures(
-            n_voxels=voxels.n_voxels,
+            n_voxels=self.state.box.voxels.n_voxels,
             bulk_from=np.array([bulk.start - rows.start for rows, bulk in sides]),
-            widths=voxels.widths,
             ions_per_millimolar=per_millimolar,
             bulk_ions_per_millimolar=np.array([per_millimolar[rows].sum() for rows in self._bulk_rows]),
-            bulk_lengths=np.array([voxels.widths[rows].sum() for rows in self._bulk_rows]),
             ions_at_start=self.composition.counts_inside + self.composition.counts_outside,
             level_permeabilities=self.state.pores.permeabilities,
-            weighted=np.empty_like(voxels.widths),
             timespec=np.zeros(2, dtype=np.int64),
         )
 
@@ -282,7 +290,6 @@ class LatticeEngine(DrivenEngine):
             ions=np.empty((n, n_species, 2), dtype=np.int64),
             bulk_concentrations=np.empty((n, n_species, 2)),
             cell_concentrations=np.empty((n, n_species, n_cells)),
-            bulk_potentials=np.empty((n, 2)),
             potential=np.empty((n, n_cells)),
             open_channels=np.empty((n, n_types), dtype=np.int64),
             states=np.empty((n, n_types, n_states), dtype=np.int64),

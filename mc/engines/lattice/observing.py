@@ -11,9 +11,6 @@ import numpy as np
 from mc.compilation import internal
 from mc.membrane.gating import sum_states
 
-LONGEST_SIMPLE_SUM = 128
-"""Numbers that `pairwise_sum` does not share out."""
-
 
 class Measures(NamedTuple):
     """What counts are measured by, the same throughout a run."""
@@ -22,20 +19,14 @@ class Measures(NamedTuple):
     """(2,) voxels of each side along the normal."""
     bulk_from: np.ndarray
     """(2,) the first of them that belongs to the bulk."""
-    widths: np.ndarray
-    """(2 * stride,) of each voxel along the normal, nm."""
     ions_per_millimolar: np.ndarray
     """(2 * stride,) ions of a 1 mM solution in each row."""
     bulk_ions_per_millimolar: np.ndarray
     """(2,) and in the bulk of each side."""
-    bulk_lengths: np.ndarray
-    """(2,) of the bulk of each side, nm."""
     ions_at_start: np.ndarray
     """(species,) in both baths."""
     level_permeabilities: np.ndarray
     """(types, levels, species) of one channel, nm3/ns."""
-    weighted: np.ndarray
-    """(2 * stride,) working memory."""
     timespec: np.ndarray
     """(2,) working memory of the clock."""
 
@@ -53,10 +44,8 @@ class Views(NamedTuple):
     """(moments, species, 2) mM."""
     cell_concentrations: np.ndarray
     """(moments, species, cells) along x, mM."""
-    bulk_potentials: np.ndarray
-    """(moments, 2) mean of the bulk of each side, mV."""
     potential: np.ndarray
-    """(moments, cells) at their near ends along x, mV."""
+    """(moments, cells) at their near ends along x, mV; in a plane left as it is."""
     open_channels: np.ndarray
     """(moments, types)"""
     states: np.ndarray
@@ -75,36 +64,6 @@ class Views(NamedTuple):
     """(moments, species, 2, 2) so far."""
     seconds: np.ndarray
     """(moments,) that were spent on looking."""
-
-
-@internal
-def pairwise_sum(values, start, stop):
-    """Return the sum of some of the values (n,), in numpy's order: in eight parts, and long ones by halves."""
-    n = stop - start
-    if n < 8:
-        total = 0.0
-        for i in range(start, stop):
-            total += values[i]
-        return total
-    if n > LONGEST_SIMPLE_SUM:
-        middle = start + n // 2 - n // 2 % 8
-        return pairwise_sum(values, start, middle) + pairwise_sum(values, middle, stop)
-    a, b, c, d = values[start], values[start + 1], values[start + 2], values[start + 3]
-    e, f, g, h = values[start + 4], values[start + 5], values[start + 6], values[start + 7]
-    end = start + n - n % 8
-    for i in range(start + 8, end, 8):
-        a += values[i]
-        b += values[i + 1]
-        c += values[i + 2]
-        d += values[i + 3]
-        e += values[i + 4]
-        f += values[i + 5]
-        g += values[i + 6]
-        h += values[i + 7]
-    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
-    for i in range(end, stop):
-        total += values[i]
-    return total
 
 
 @internal
@@ -169,28 +128,21 @@ def look_at_proteins(channels, pumps, crossings, valences, measures, views, at):
 
 
 @internal
-def look_at_potential(by_column, columns, measures, views, at):
-    """Write what is seen of the potential, (2 * stride * columns,) mV: its mean along the membrane."""
-    stride, inside = measures.widths.size // 2, measures.n_voxels[0]
-    for side in range(2):
-        start, stop = side * stride + measures.bulk_from[side], side * stride + measures.n_voxels[side]
-        for k in range(measures.n_voxels[side]):
-            row = side * stride + k
-            mean = by_column[row]
-            if columns > 1:
-                mean = pairwise_sum(by_column, row * columns, (row + 1) * columns) / columns
-            views.potential[at, inside + k if side else inside - 1 - k] = mean
-            measures.weighted[row] = mean * measures.widths[row]
-        views.bulk_potentials[at, side] = (
-            pairwise_sum(measures.weighted, start, stop) / measures.bulk_lengths[side]
-        )
+def look_at_potential(potential, measures, views, at):
+    """Write the potential along x, without transverse axes."""
+    stride, inside = potential.size // 2, measures.n_voxels[0]
+    for k in range(inside):
+        views.potential[at, inside - 1 - k] = potential[k]
+    for k in range(measures.n_voxels[1]):
+        views.potential[at, inside + k] = potential[stride + k]
 
 
 @internal
-def look_around(state, measures, views, at):
+def look_around(state, line, measures, views, at):
     """Write what is seen now, as the moment number `at`."""
     valences = state.species.valences
     look_at_ions(state.counts, state.reservoirs, valences, measures, views, at)
     look_at_proteins(state.channels, state.pumps, state.pores.crossings, valences, measures, views, at)
-    look_at_potential(state.field.look_potential, state.counts.shape[2], measures, views, at)
+    if line is not None:
+        look_at_potential(state.field.look_potential, measures, views, at)
     views.injected_charge[at] = state.amplifier.injected[0]

@@ -456,9 +456,9 @@ def advance(state, stops, measures, views):
         if state.step[0] < stops[at] or (made > 0 and state.amplifier.is_empty[0]):
             return at
         if has_room:
-            look_around(state, measures, views, at)
+            look_around(state, state.line, measures, views, at)
             views.seconds[at] = monotonic(measures.timespec) - started
-            if not views.is_whole[at] or not np.isfinite(views.bulk_potentials[at, 0]):
+            if not views.is_whole[at] or not np.isfinite(state.field.look_potential[0]):
                 return at + 1
     return stops.size
 

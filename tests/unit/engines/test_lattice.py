@@ -10,9 +10,8 @@ from scipy.linalg import expm
 from small_membrane import TABLES
 
 from mc import streams
-from mc.compilation import compiled
 from mc.engines.base import APART, join
-from mc.engines.lattice import crossing, diffusion, drift, observing, sampling
+from mc.engines.lattice import crossing, diffusion, drift, sampling
 from mc.engines.lattice.engine import LatticeEngine
 from mc.errors import LedgerError
 from mc.scenario.schema import Scenario
@@ -567,7 +566,6 @@ def test_what_was_seen_before_an_ion_or_a_charge_is_lost_is_told_with_the_error(
     else:
         engine.state.reservoirs.end_charges[0, 0] += 1
     watch = engine.watch([12, 16])
-    assert engine.step in (12, 16)
     assert watch.seen is None
     assert isinstance(watch.error, LedgerError)
     assert f"{'ions were' if lost == 'an ion' else 'charge was'} lost or made by 6 ns" in str(watch.error)
@@ -583,20 +581,6 @@ def test_in_a_plane_and_with_electrodes_a_run_looks_once_at_a_time():
         assert engine.step == 5
     assert watch.seen.electrodes.shape == (1, 1)
     assert make_engine().most_watched > 1
-
-
-@compiled
-def sum_in_pairs(values):
-    return observing.pairwise_sum(values, 0, values.size)
-
-
-def test_sums_are_those_of_numpy_to_the_last_bit():
-    """Of lengths around those at which the order changes."""
-    generator = np.random.default_rng(3)
-    for n in (1, 7, 8, 9, 40, 127, 128, 129, 137, 500, 1001):
-        values = generator.normal(size=n) * 10.0 ** generator.integers(-6, 6, n)
-        assert sum_in_pairs(values) == values.sum()
-    assert sum_in_pairs(values) != np.cumsum(values)[-1]
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])
@@ -616,12 +600,15 @@ def test_what_is_seen_follows_from_the_counts(dimensions):
     )
     means = state.field.look_potential.reshape(-1, columns).mean(axis=1)
     np.testing.assert_array_equal(now.potential, means[rows])
+    bulk_means = []
     for side, start in enumerate(engine.bulk_from):
         first = side * stride + min(int(np.ceil(start / box.grid.spacing)), box.voxels.n_voxels[side] - 1)
         bulk = slice(first, side * stride + box.voxels.n_voxels[side])
+        bulk_means.append((means * box.voxels.widths)[bulk].sum() / box.voxels.widths[bulk].sum())
         np.testing.assert_array_equal(
             now.bulk_concentrations[:, side], by_row[:, bulk].sum(axis=1) / volumes[bulk].sum()
         )
+    assert now.membrane_potential == bulk_means[0] - bulk_means[1]
     chains = state.channels.chains
     for kind, states in enumerate(now.states):
         members = chains["state"][chains["channel_type"] == kind]
