@@ -1,6 +1,7 @@
 """The lattice engine: a scenario becomes counts of ions in voxels, steps are made, the present is looked at."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -124,22 +125,29 @@ class LatticeEngine(DrivenEngine):
         """Make steps until each of the `stops` in turn and look; see `mc.engines.base.Engine`."""
         if self.most_watched == 1:
             return super().watch(stops)
+        started = time.monotonic()
         last = self.step + self._follow_protocol(stops[-1] - self.step)
         within = [stop for stop in stops if stop <= last]
         # Where a protocol changes something next, there may be no stop.
         goal = within if last in within else [*within, last]
         views = self._make_views(len(goal))
+        stepping_since = time.monotonic()
         n_reached = min(self._stop_at(goal, views), len(within))
-        seconds = float(views.seconds.sum())
-        told, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
-        seen = told if len(told.ions) else None
-        if error is not None:
-            return Watch(seen, error, seconds)
+        seconds_of_steps = time.monotonic() - stepping_since - float(views.seconds.sum())
+        seen, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
+        return Watch(
+            seen if len(seen.ions) else None,
+            error or self._find_empty_electrode(),
+            time.monotonic() - started - seconds_of_steps,
+        )
+
+    def _find_empty_electrode(self) -> StabilityError | None:
+        """Return the error of an electrode that found no ion, if one did not."""
         try:
             self._check_electrodes()
-        except StabilityError as found:
-            return Watch(seen, found, seconds)
-        return Watch(seen, None, seconds)
+        except StabilityError as error:
+            return error
+        return None
 
     def _tell(self, views: observing.Views, steps: Sequence[int]) -> tuple[Observations, LedgerError | None]:
         """Return what was seen after so many steps each, until an ion or a charge is missing, and the error then."""
@@ -326,16 +334,16 @@ class LatticeEngine(DrivenEngine):
 
     def _explain(self, is_whole: bool, seen: Observation) -> LedgerError:
         """Return the error that tells what is wrong at one moment."""
-        time = seen.step * self.time_step
+        now = seen.step * self.time_step
         if is_whole:
             return LedgerError(
-                f"charge was lost or made by {time:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
+                f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
                 f"{seen.charge_separation_potential:.9g} mV across the membrane, the field "
                 f"{seen.field_potential_drop:.9g} mV"
             )
         entered, left = seen.exchanged.sum(axis=1).T
         expected = self._measures.ions_at_start + entered - left
         return LedgerError(
-            f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
+            f"ions were lost or made by {now:g} ns: expected {expected.tolist()} of "
             f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()}"
         )
