@@ -74,8 +74,8 @@ NO_IONS = np.zeros(0, dtype=np.int64)
 PIECE = 0.5
 """s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
 
-PIECES_OF_WATCH = 10
-"""A run does so often as well where its records are so close together that the engine looks at many at once."""
+PIECES_OF_WATCH = 2
+"""Goes in each of these where records are so close together that the engine looks at many at once."""
 
 
 class Interrupted(KeyboardInterrupt):

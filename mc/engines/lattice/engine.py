@@ -22,7 +22,7 @@ from mc.errors import LedgerError, StabilityError
 from mc.scenario.composition import compose
 from mc.scenario.schema import Scenario
 
-MOST_WATCHED = 64
+MOST_WATCHED = 256
 """At how many moments a run looks in one go."""
 
 
