@@ -53,7 +53,7 @@ def look_up_all(x, transverse, mesh, cells, shapes, slopes, looked_up):
 @entry_point
 def merge_tables(tables, valences, mesh, sums):
     """Call the kernel from Python."""
-    clouds.merge_tables(tables, valences, mesh, 1, 1, sums)
+    clouds.merge_tables(tables, valences, mesh, 1, mesh.stride, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:

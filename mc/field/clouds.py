@@ -47,7 +47,7 @@ class Sums(NamedTuple):
     """What the ions add up to in each cell; a table has 2 * stride * plane cells."""
 
     counts: np.ndarray
-    """(species, cells) int64 ions, as of the last time that they were counted."""
+    """(species, cells) int64 ions, each as of the last time that they were counted there."""
     charges: np.ndarray
     """(cells, subsets) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE."""
 
@@ -267,16 +267,18 @@ def merge_cells(tables, valences, first, last, counts_ions, sums):
 
 
 @parallel
-def merge_tables(tables, valences, mesh, workers, counts_ions, sums):
-    """Write the charges of all ions, and their counts if `counts_ions` is not 0, and empty the tables for next time.
+def merge_tables(tables, valences, mesh, workers, counted, sums):
+    """Write the charges of all ions, and the counts of ions, and empty the tables for the next time.
 
-    Sums of integers: in any order the same.
+    Sums of integers: in any order the same. `counted`: the ions in so many entries along the normal beside the
+    membrane are counted; other counts stay as they are.
     """
     n_rows = 2 * mesh.stride
     for i in prange(workers):
         worker = int64(i)
         for row in range(worker * n_rows // workers, (worker + 1) * n_rows // workers):
-            merge_cells(tables, valences, row * mesh.plane, (row + 1) * mesh.plane, counts_ions, sums)
+            first = row * mesh.plane
+            merge_cells(tables, valences, first, first + mesh.plane, row % mesh.stride < counted, sums)
 
 
 @internal

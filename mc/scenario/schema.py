@@ -255,12 +255,17 @@ MOST_RECORDED_IONS = 5000
 """Ions whose positions are recorded where the scenario does not say which: as many as a picture can show."""
 
 
+_STEPS_BETWEEN_RECORDS = 60
+"""Of single ions, at least, by default: a look at them takes as long as one or two steps."""
+
+
 class RecordingSettings(Model):
     """How often what is written; intervals are rounded to whole steps."""
 
     interval: RecordInterval = Field(
         default=NOT_GIVEN,
-        description="Time between records, in ns; by default a thousandth of the duration.",
+        description="Time between records, in ns; by default a thousandth of the duration, of single ions at least "
+        f"{_STEPS_BETWEEN_RECORDS} steps where that leaves 200 records.",
         examples=["20 ns"],
     )
     profile_interval: RecordInterval = Field(
@@ -585,7 +590,7 @@ class Scenario(Model):
                 faults.append(Fault((key,), message))
             if value < step:
                 faults.append(Fault((key,), f"{value:g} ns is shorter than the time step, {step:g} ns"))
-        interval = given.get("interval", max(duration / 1000, step))
+        interval = given.get("interval", _default_interval(simulation.engine, duration, step))
         defaults = {
             "interval": interval,
             "profile_interval": max(interval, duration / 200),
@@ -653,6 +658,12 @@ class Scenario(Model):
         Raises pydantic's ValidationError where the text is not such a scenario.
         """
         return cls.model_validate_json(text, context={"internal_units": True})
+
+
+def _default_interval(engine: str, duration: float, step: float) -> float:
+    """Return the time between records where the scenario does not say it, in ns; `step` is 0 where not yet known."""
+    fewest = min(_STEPS_BETWEEN_RECORDS * step, duration / 200) if engine == "brownian" else step
+    return max(duration / 1000, fewest, step)
 
 
 def _find_double_names(proteins: Iterable[Protein | Electrode]) -> list[Fault]:

@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int64, uint32
+from numba import float32, int64
 
 from mc.compilation import compiled, internal
 from mc.constants import SENSING_REACH
@@ -128,13 +128,21 @@ def put_in(ion, x, species, sums, plane):
 
 
 @internal
-def needs_counts(step, is_sensed):
-    """Return 1 if anything reads the ions of each species in each cell before the next step, else 0.
+def rows_to_count(step, is_sensed, mesh):
+    """Return in how many rows beside the membrane the ions must be counted in a step.
 
-    Pumps and gates with ligands sense them, and so do samples of the conductivity; the field needs no more than the
-    charges.
+    In all of them where the conductivity is about to be sampled; as far as pumps and gates with ligands sense, if
+    there are any; else in none, for the field needs no more than the charges.
     """
-    return uint32(is_sensed or (step + 1) % SAMPLE_EVERY == 0)
+    if (step + 1) % SAMPLE_EVERY == 0:
+        return mesh.stride
+    return sensed_rows(1.0 / mesh.inverse_spacing) if is_sensed else 0
+
+
+@compiled
+def sensed_rows(spacing):
+    """Return how many cells along the normal are within SENSING_REACH of the membrane, at least one."""
+    return max(1, int64(SENSING_REACH / spacing))
 
 
 @internal
@@ -244,7 +252,7 @@ def find_patch(site, side, mesh, lengths):
     """Return the cells within SENSING_REACH of a site: how many along the normal, how many along the membrane, the
     first of these, which may be below zero on the periodic axis."""
     spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
-    n_normal = max(1, min(int64(SENSING_REACH / spacing), int64(lengths[side] / spacing)))
+    n_normal = max(1, min(sensed_rows(spacing), int64(lengths[side] / spacing)))
     n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.plane)
     return n_normal, n_along, int64(site / spacing_along) - n_along // 2
 

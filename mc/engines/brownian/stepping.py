@@ -26,8 +26,8 @@ from mc.engines.brownian.plane import (
     average_over_plane,
     find_plane_potential,
     local_concentrations_at,
-    needs_counts,
     refresh_factors,
+    rows_to_count,
     set_drops,
     sum_over_plane,
 )
@@ -290,7 +290,7 @@ def find_potential(box, ions, pores, field, look, scratch, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_plane(plane, ions, uint32(1), plane.look_sums)
+        merge_plane(plane, ions, plane.mesh.stride, plane.look_sums)
         sum_over_plane(plane.look_sums.counts, plane.mesh.plane, look.counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
@@ -326,10 +326,10 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def merge_plane(plane, ions, counts_ions, sums):
-    """Write what the tables of all chunks add up to, with the counts if `counts_ions` is not 0."""
+def merge_plane(plane, ions, counted, sums):
+    """Write what the tables of all chunks add up to, with the counts in `counted` rows beside the membrane."""
     workers = plane.rows.shape[0]
-    merge_tables(plane.sheet.tables, ions.valences, plane.mesh, workers, counts_ions, sums)
+    merge_tables(plane.sheet.tables, ions.valences, plane.mesh, workers, counted, sums)
 
 
 @internal
@@ -356,7 +356,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        counts_ions = needs_counts(step, is_sensed)
+        counted = rows_to_count(step, is_sensed, plane.mesh)
         has_field = uint32(np.isnan(field.clamped_drop))
         move_all(
             ions,
@@ -372,12 +372,12 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             plane.mesh,
             plane.sheet,
             has_field,
-            counts_ions,
+            uint32(counted > 0),
             plane.transverse,
             plane.transverse,
         )
-        if has_field or counts_ions:
-            merge_plane(plane, ions, counts_ions, plane.sums)
+        if has_field or counted > 0:
+            merge_plane(plane, ions, counted, plane.sums)
 
 
 @internal

