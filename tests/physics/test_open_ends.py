@@ -128,7 +128,7 @@ def test_a_bath_of_line_charges_holds_more_ions_than_its_reservoir_by_their_fluc
     An ideal reservoir, the other depth, or steps of a quarter of a nanosecond, in which the field is damped less,
     would be noticed.
     """
-    measured = measured_excess(line_charge_bath(depth, 1.0), 2000, seed=21)
+    measured = measured_excess(line_charge_bath(depth, 1.0), 2600, seed=21)
     expected = excess(line_charge_bath(depth, 1.0))
     assert measured.standard_error < largest_error
     assert abs(measured.mean - expected) < 5.0 * measured.standard_error, (measured, expected)
