@@ -183,7 +183,9 @@ class BrownianEngine(DrivenEngine):
         ions = bath_counts[:, :, :-1].sum(axis=2)
         species_in_pores = self._species_in_pores()
         in_pores = np.bincount(species_in_pores, minlength=len(ions))
-        induced, _ = crossing.charge_in_pores(state.pores, state.ions.valences, state.ions.first_ion)
+        # Each ion in a pore is shared by both faces by its distance from them (Shockley-Ramo).
+        inner_shares = 1.0 - self._ions_in_pores()["depth"] / state.pores.thickness
+        induced = float((state.ions.valences[species_in_pores] * inner_shares).sum())
         charge = float(state.ions.valences @ ions[:, 0]) + float(state.box.end_charges[0]) + induced
         total_charge = float(
             state.ions.valences @ (ions.sum(axis=1) + in_pores) + state.box.end_charges.sum()
@@ -285,7 +287,8 @@ class BrownianEngine(DrivenEngine):
         return np.array(lengths) * self.state.box.grid.area
 
     def _bulk_mean(self, node_potential: NDArray[np.float64], side: int) -> float:
-        return float(node_potential[self._bulk_cells[side]].mean())
+        in_bulk = node_potential[self._bulk_cells[side]]
+        return float(in_bulk.sum()) / in_bulk.size
 
     def _bulk_concentrations(self, bath_counts: NDArray[np.int64]) -> NDArray[np.float64]:
         ions = np.empty(bath_counts.shape[:2])
@@ -296,6 +299,8 @@ class BrownianEngine(DrivenEngine):
 
     def _physical_positions(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """Return the position of each ion along x, of all without `slots`; in pores it is the depth."""
+        if slots is not None and slots.size == 0:
+            return np.zeros(0, dtype=np.float32)
         positions = self.state.look.positions
         positions = positions if slots is None else positions[slots]
         thickness = self.scenario.membrane.thickness
@@ -308,8 +313,9 @@ class BrownianEngine(DrivenEngine):
     def _places(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """Return the place of each ion along each transverse axis; those in pores are where their channel is."""
         plane, positions = self.state.plane, self.state.look.positions
-        if plane is None:
-            return np.zeros((0, positions.size if slots is None else slots.size))
+        n = positions.size if slots is None else slots.size
+        if plane is None or n == 0:
+            return np.zeros((0 if plane is None else len(plane.transverse), n))
         chosen = slice(None) if slots is None else slots
         places: NDArray[np.float64] = plane.look_transverse[:, chosen].astype(np.float64)
         places[:, positions[chosen] >= motion.BEYOND] = np.nan
@@ -388,18 +394,27 @@ class BrownianEngine(DrivenEngine):
         ions = self._ions_in_pores()["ion"]
         return np.searchsorted(self.state.ions.first_ion, ions, side="right") - 1
 
+    @cached_property
+    def _ions_at_start(self) -> NDArray[np.int64]:
+        """Of each species, (species,)."""
+        return self.composition.counts_inside + self.composition.counts_outside
+
+    @cached_property
+    def _slots_of_species(self) -> NDArray[np.int64]:
+        """How many ions of each species there can be, (species,)."""
+        return np.diff(self.state.ions.first_ion)
+
     def _check_ions(self, ions: NDArray, parked: NDArray, in_pores: NDArray) -> None:
         """Raise LedgerError unless there are all that there were, but for those that came and went."""
-        composition = self.composition
-        expected = composition.counts_inside + composition.counts_outside
+        expected = self._ions_at_start
         if self.state.reservoirs is not None:
             exchanged = self._exchanged().sum(axis=1)
             expected = expected + exchanged[:, exchange.ENTERED] - exchanged[:, exchange.LEFT]
-        in_reservoirs = np.diff(self.state.ions.first_ion) - expected
+        in_reservoirs = self._slots_of_species - expected
         if (ions.sum(axis=1) + in_pores != expected).any() or (parked != in_pores + in_reservoirs).any():
             raise LedgerError(
                 f"ions were lost or made by {self.step * self.time_step:g} ns: expected {expected.tolist()} of "
-                f"{list(composition.names)}, counted {ions.sum(axis=1).tolist()} in the baths and "
+                f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()} in the baths and "
                 f"{in_pores.tolist()} in pores"
             )
 
