@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -248,7 +249,7 @@ class ContinuumEngine(DrivenEngine):
             ions=ions,
             ions_in_pores=np.zeros(len(ions)),
             bulk_concentrations=self._bulk_concentrations(by_row),
-            cell_concentrations=self._along_x(by_row / self._ions_per_millimolar()),
+            cell_concentrations=self._along_x(by_row / self._ions_per_millimolar),
             potential=self._along_x(means),
             positions=np.zeros(0),
             places=np.zeros((0, 0)),
@@ -324,28 +325,34 @@ class ContinuumEngine(DrivenEngine):
         exchanged = self.state.stores[self.model.stores.exchanged]
         return np.asarray(-np.einsum("s,sdc->dc", self.composition.valences, exchanged), dtype=np.float64)
 
+    @cached_property
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
-        """Return the ions of a 1 mM solution in each row."""
+        """The ions of a 1 mM solution in each row."""
         grid = self.model.grid
         return np.asarray(
             grid.volumes.reshape(-1, grid.columns).sum(axis=1) * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
         )
 
-    def _bulk_rows(self, side: int) -> slice:
-        """Return the rows of the bulk: at least the last one."""
-        grid = self.model.grid
-        rows, distances = grid.rows_of(side), grid.distances[side]
-        first = min(int(np.searchsorted(distances, self.bulk_from[side])), distances.size - 1)
-        return slice(rows.start + first, rows.stop)
+    @cached_property
+    def _bulk_rows(self) -> tuple[slice, slice]:
+        """The rows of the bulk of each side: at least the last one."""
+        grid, of_sides = self.model.grid, []
+        for side in range(2):
+            rows, distances = grid.rows_of(side), grid.distances[side]
+            first = min(int(np.searchsorted(distances, self.bulk_from[side])), distances.size - 1)
+            of_sides.append(slice(rows.start + first, rows.stop))
+        return of_sides[0], of_sides[1]
 
     def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
-        rows = self._bulk_rows(side)
-        return float(np.average(values[rows], weights=self.model.grid.widths[rows]))
+        rows = self._bulk_rows[side]
+        widths = self.model.grid.widths[rows]
+        return float((values[rows] * widths).sum() / widths.sum())
 
     def _bulk_concentrations(self, by_row: NDArray[np.float64]) -> NDArray[np.float64]:
-        per_millimolar = self._ions_per_millimolar()
-        rows = [self._bulk_rows(side) for side in range(2)]
-        return np.stack([by_row[:, one].sum(axis=1) / per_millimolar[one].sum() for one in rows], axis=1)
+        per_millimolar = self._ions_per_millimolar
+        return np.stack(
+            [by_row[:, rows].sum(axis=1) / per_millimolar[rows].sum() for rows in self._bulk_rows], axis=1
+        )
 
     def _channels_in_states(self) -> NDArray[np.float64]:
         return self.state.stores[self.model.stores.states]
@@ -376,7 +383,7 @@ class ContinuumEngine(DrivenEngine):
         ions = self.state.stores[self.model.stores.ions].reshape(
             len(self.composition.names), -1, grid.columns
         )
-        per_millimolar = self._ions_per_millimolar() / grid.columns
+        per_millimolar = self._ions_per_millimolar / grid.columns
         concentrations = (ions.swapaxes(1, 2) / per_millimolar).swapaxes(1, 2)
         # Known in the middle of each cell; told at its near end, as the other engines know it.
         at_near_ends = (potential + np.roll(potential, 1, axis=1)) / 2.0
