@@ -1,22 +1,24 @@
 """The continuum engine: Poisson's, Nernst's and Planck's equations, with channels and pumps as their means."""
 
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines import proteins
-from mc.engines.base import Maps, Observation
+from mc.engines.base import Maps, Observation, Observations, Watch
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.continuum import construction, stepping
 from mc.engines.continuum.equations import NO_DRIVE, Drive
 from mc.engines.driven import DrivenEngine
 from mc.engines.memory import restore
-from mc.errors import LedgerError
+from mc.errors import LedgerError, McError
 from mc.membrane.gating import Channels
 from mc.membrane.protocols import CURRENT, VOLTAGE, Amplifier, command_at, make_amplifier
 from mc.membrane.transport import Pumps
@@ -31,6 +33,9 @@ ROUNDING = 1e-9
 
 LARGEST_CHARGE_ERROR = 1e-5
 """e; of the whole box."""
+
+MOST_WATCHED = 64
+"""At how many moments a run looks in one go."""
 
 
 class State(NamedTuple):
@@ -144,8 +149,10 @@ class ContinuumEngine(DrivenEngine):
 
     def _inside_charge(self) -> float:
         """Return the charge on the inner side of the membrane, e."""
-        charges = self.composition.valences @ self._ions()
-        return float(charges[0] + self._end_charges().sum(axis=1)[0])
+        stores = self.state.stores[None]
+        nodes = self.model.stores.ions[:, self.model.grid.nodes_of(0)]
+        ions = stores.take(nodes, axis=1).sum(axis=2) + self._lent(stores)[:, :, 0]
+        return float((ions[0] * self.composition.valences).sum())
 
     def _move_charge(self, charge: float) -> None:
         """Bring charge into the cell at once, as the carrier: from the far end on, as far as it takes."""
@@ -226,46 +233,99 @@ class ContinuumEngine(DrivenEngine):
 
         Raises LedgerError if ions or charge are missing, or if the field does not agree with the charges.
         """
-        model, stores, valences = self.model, self.state.stores, self.composition.valences
+        stores = self.state.stores[None]
+        potential = self._potentials(stores)
+        seen, error = self._tell(stores, potential, [self.step])
+        if error is not None:
+            raise error
+        return replace(seen.at(0), electrodes=self._read_electrodes(), maps=self._maps(potential[0]))
+
+    @property
+    def most_watched(self) -> int:
+        """At how many moments `watch` looks at most: at one where there is more to see than what it keeps."""
+        return MOST_WATCHED if self.model.grid.columns == 1 and not self.scenario.electrodes else 1
+
+    def watch(self, stops: Sequence[int]) -> Watch:
+        """Make steps until each of the `stops` in turn and look; see `mc.engines.base.Engine`.
+
+        What there is to see follows from the stores: they are kept, and all looked at together.
+        """
+        if self.most_watched == 1:
+            return super().watch(stops)
+        # What a protocol changes next bears on what is seen: where that is no stop, it ends the go all the same.
+        last = self.step + self._follow_protocol(stops[-1] - self.step)
+        within = [stop for stop in stops if stop <= last]
+        kept: list[NDArray[np.float64]] = []
+        failure: McError | None = None
+        try:
+            for stop in within:
+                self.advance(stop - self.step)
+                kept.append(self.state.stores.copy())
+            if self.step < last:
+                self.advance(last - self.step)
+        except McError as error:
+            failure = error
+        if not kept:
+            return Watch(None, failure, 0.0)
+        started = time.monotonic()
+        stores = np.array(kept)
+        seen, missing = self._tell(stores, self._potentials(stores), stops[: len(kept)])
+        return Watch(seen if len(seen.ions) else None, missing or failure, time.monotonic() - started)
+
+    def _tell(
+        self, stores: NDArray[np.float64], potential: NDArray[np.float64], steps: Sequence[int]
+    ) -> tuple[Observations, LedgerError | None]:
+        """Return what was seen after so many steps each, until ions or charge are missing, and the error then.
+
+        `stores`: (moments, stores); `potential`: (moments, rows, columns) mV. No number may depend on how many
+        moments are looked at together, which is not the same when a run is made again: hence sums, and no products
+        of matrices.
+        """
+        model, valences, n = self.model, self.composition.valences, len(stores)
         numbering, grid = model.stores, model.grid
-        potential = self._potential()
-        means = potential.mean(axis=1)
-        ions = self._ions()
-        inner, outer = (means[grid.rows_of(side)][0] for side in range(2))
-        drop = self._inside_charge() / self.capacitance
-        total_charge = float((valences @ ions).sum() + self._end_charges().sum())
-        self._check_ledger(ions, total_charge, drop, float(inner - outer))
-        crossings = stores[numbering.crossings]
-        variables = np.concatenate([stores, potential.ravel()])
-        permeability = np.zeros(len(ions))
-        np.add.at(permeability, model.crossings.species, model.crossings.permeabilities(variables))
-        by_row = stores[numbering.ions].reshape(len(ions), -1, grid.columns).sum(axis=2)
-        net = stores[numbering.exchanged].sum(axis=2)
-        return Observation(
-            step=self.step,
-            membrane_potential=self._bulk_mean(means, 0) - self._bulk_mean(means, 1),
-            charge_separation_potential=drop,
-            field_potential_drop=float(inner - outer),
+        means = potential.mean(axis=2)
+        inner, outer = (means[:, grid.rows_of(side).start] for side in range(2))
+        # Taken in one order of the memory, for on that depends in which order numbers are added up.
+        by_node = stores.take(numbering.ions, axis=1)
+        ions = np.stack([by_node[:, :, grid.nodes_of(side)].sum(axis=2) for side in range(2)], axis=2)
+        charges = ((ions + self._lent(stores)) * valences[:, None]).sum(axis=1)
+        by_row = by_node.reshape(n, len(valences), -1, grid.columns).sum(axis=3)
+        crossings = stores[:, numbering.crossings]
+        net = stores.take(numbering.exchanged, axis=1).sum(axis=3)
+        values: dict[str, Any] = {
+            "step": np.array(steps, dtype=np.int64),
+            "membrane_potential": self._bulk_means(means, 0) - self._bulk_means(means, 1),
+            "charge_separation_potential": charges[:, 0] / self.capacitance,
+            "field_potential_drop": inner - outer,
+            "total_charge": charges.sum(axis=1),
+            "injected_charge": stores[:, numbering.injected[0]],
+            "command_potential": np.array([self._command_potential(step) for step in steps]),
+        }
+        seen = Observations(
+            **values,
             ions=ions,
-            ions_in_pores=np.zeros(len(ions)),
+            ions_in_pores=np.zeros((n, len(valences))),
             bulk_concentrations=self._bulk_concentrations(by_row),
             cell_concentrations=self._along_x(by_row / self._ions_per_millimolar),
             potential=self._along_x(means),
-            positions=np.zeros(0),
-            places=np.zeros((0, 0)),
-            open_channels=self._open_channels(),
-            permeability=permeability,
-            states=self._count_states(),
-            total_charge=total_charge,
+            positions=np.zeros((n, 0)),
+            places=np.zeros((n, 0, 0)),
+            open_channels=self._open_channels(stores),
+            permeability=self._permeabilities(stores),
+            states=self._states(stores),
             crossings=crossings,
-            displaced_charge=(crossings[:, :, 0] - crossings[:, :, 1]) * valences,
-            pump_cycles=stores[numbering.cycles],
-            injected_charge=float(stores[numbering.injected[0]]),
-            command_potential=self._command_potential(),
-            electrodes=self._read_electrodes(),
-            exchanged=np.stack([np.maximum(net, 0.0), np.maximum(-net, 0.0)], axis=2),
-            maps=self._maps(potential),
+            displaced_charge=(crossings[..., 0] - crossings[..., 1]) * valences,
+            pump_cycles=stores[:, numbering.cycles],
+            electrodes=np.zeros((n, 0)),
+            exchanged=np.stack([np.maximum(net, 0.0), np.maximum(-net, 0.0)], axis=3),
+            maps=None,
         )
+        is_whole = self._is_whole(seen)
+        is_good = is_whole & self._is_in_balance(seen)
+        if is_good.all():
+            return seen, None
+        n_good = int(is_good.argmin())
+        return seen.first(n_good), self._explain(bool(is_whole[n_good]), seen.at(n_good))
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call: means have none."""
@@ -289,16 +349,21 @@ class ContinuumEngine(DrivenEngine):
             return np.zeros(0)
         return np.asarray((np.arange(grid.columns) + 0.5) * grid.spacing_along, dtype=np.float64)
 
-    def _potential(self) -> NDArray[np.float64]:
-        """Return the potential of the charges, (rows, columns) in mV, zero on average at the far end outside."""
-        grid = self.model.grid
-        potential = self.model.equations.find_potential(self.state.stores).reshape(-1, grid.columns)
-        return potential if self.clamped_potential is not None else potential - potential[-1].mean()
+    def _potentials(self, stores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the potential of the charges at each moment, (moments, rows, columns) in mV.
+
+        It is zero on average at the far end outside.
+        """
+        find, grid = self.model.equations.find_potential, self.model.grid
+        potential = np.array([find(one) for one in stores]).reshape(len(stores), -1, grid.columns)
+        if self.clamped_potential is not None:
+            return potential
+        return potential - potential[:, -1:].mean(axis=2, keepdims=True)
 
     def _potential_at(self, side: int, distance: float, y: float | None) -> float:
         """Return the potential at a distance from the membrane in nm, in mV; without `y` the mean along it."""
         grid = self.model.grid
-        by_column = self._potential()[grid.rows_of(side)]
+        by_column = self._potentials(self.state.stores[None])[0, grid.rows_of(side)]
         if grid.columns == 1 or y is None:
             along_x = by_column.mean(axis=1)
         else:
@@ -315,15 +380,9 @@ class ContinuumEngine(DrivenEngine):
             [by_row[..., grid.rows_of(0)][..., ::-1], by_row[..., grid.rows_of(1)]], axis=-1
         )
 
-    def _ions(self) -> NDArray[np.float64]:
-        """Return the ions of each species and side, (species, 2)."""
-        ions = self.state.stores[self.model.stores.ions]
-        return np.stack([ions[:, self.model.grid.nodes_of(side)].sum(axis=1) for side in range(2)], axis=1)
-
-    def _end_charges(self) -> NDArray[np.float64]:
-        """Return the charge that the reservoirs lack, (2, columns) in e."""
-        exchanged = self.state.stores[self.model.stores.exchanged]
-        return np.asarray(-np.einsum("s,sdc->dc", self.composition.valences, exchanged), dtype=np.float64)
+    def _lent(self, stores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the ions that the reservoirs lack, (moments, species, 2): counted on their own side."""
+        return -stores.take(self.model.stores.exchanged, axis=1).sum(axis=3)
 
     @cached_property
     def _ions_per_millimolar(self) -> NDArray[np.float64]:
@@ -343,37 +402,46 @@ class ContinuumEngine(DrivenEngine):
             of_sides.append(slice(rows.start + first, rows.stop))
         return of_sides[0], of_sides[1]
 
-    def _bulk_mean(self, values: NDArray[np.float64], side: int) -> float:
+    def _bulk_means(self, values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+        """Return the mean in the bulk of a side of each moment, of `values`, (moments, rows)."""
         rows = self._bulk_rows[side]
         widths = self.model.grid.widths[rows]
-        return float((values[rows] * widths).sum() / widths.sum())
+        return np.asarray((values[:, rows] * widths).sum(axis=1) / widths.sum())
 
     def _bulk_concentrations(self, by_row: NDArray[np.float64]) -> NDArray[np.float64]:
         per_millimolar = self._ions_per_millimolar
         return np.stack(
-            [by_row[:, rows].sum(axis=1) / per_millimolar[rows].sum() for rows in self._bulk_rows], axis=1
+            [by_row[..., rows].sum(axis=2) / per_millimolar[rows].sum() for rows in self._bulk_rows], axis=2
         )
 
-    def _channels_in_states(self) -> NDArray[np.float64]:
-        return self.state.stores[self.model.stores.states]
+    def _permeabilities(self, stores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the permeability of the whole membrane for each species, (moments, species) nm3/ns."""
+        passages = self.model.crossings
+        permeability = np.zeros((len(self.composition.names), len(stores)))
+        for moment, one in enumerate(stores):
+            np.add.at(permeability[:, moment], passages.species, passages.permeabilities(one))
+        return permeability.T
 
-    def _open_channels(self) -> NDArray[np.float64]:
-        """Return how many channels of each type conduct, on average."""
+    @cached_property
+    def _type_of_state(self) -> NDArray[np.int64]:
+        """The channel type of each of the groups' states."""
         groups = self.model.channels
-        types = groups.group_type[groups.state_group]
-        conducts = self.state.channels.levels[types, groups.state_number] > 0
-        return _sum_by(
-            types,
-            conducts * groups.free_share[groups.state_group] * self._channels_in_states(),
-            len(self.scenario.channels),
-        )
+        return groups.group_type[groups.state_group]
 
-    def _count_states(self) -> tuple[NDArray[np.float64], ...]:
-        groups, channels = self.model.channels, self._channels_in_states()
-        types = groups.group_type[groups.state_group]
+    def _open_channels(self, stores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how many channels of each type conduct, on average, (moments, types)."""
+        groups, types = self.model.channels, self._type_of_state
+        conducts = self.state.channels.levels[types, groups.state_number] > 0
+        conducting = conducts * groups.free_share[groups.state_group] * stores[:, self.model.stores.states]
+        return _sum_by(types, conducting, len(self.scenario.channels))
+
+    def _states(self, stores: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        """Return how many channels of each type are in each state, (moments, states) for each type."""
+        groups, channels = self.model.channels, stores[:, self.model.stores.states]
+        of_types = (self._type_of_state == i for i in range(len(self.scenario.channels)))
         return tuple(
-            _sum_by(groups.state_number[types == i], channels[types == i], len(one.states))
-            for i, one in enumerate(self.scenario.channels)
+            _sum_by(groups.state_number[of_type], channels[:, of_type], len(one.states))
+            for of_type, one in zip(of_types, self.scenario.channels, strict=True)
         )
 
     def _maps(self, potential: NDArray[np.float64]) -> Maps | None:
@@ -392,29 +460,47 @@ class ContinuumEngine(DrivenEngine):
             potential=self._along_x(at_near_ends.T).T,
         )
 
-    def _check_ledger(self, ions: NDArray[np.float64], charge: float, drop: float, field_drop: float) -> None:
-        exchanged = self.state.stores[self.model.stores.exchanged].sum(axis=2)
-        expected = (self.ions_at_start + exchanged).sum(axis=1)
-        time = self.step * self.time_step
-        if np.any(np.abs(ions.sum(axis=1) - expected) > ROUNDING * (1.0 + expected)) or ions.min() < 0.0:
-            raise LedgerError(
-                f"ions were lost or made by {time:g} ns: expected {expected.tolist()} of "
-                f"{list(self.composition.names)}, counted {ions.sum(axis=1).tolist()}"
-            )
+    def _is_whole(self, seen: Observations) -> NDArray[np.bool_]:
+        """Return of each moment whether there are all ions that there were, but for those that came and went."""
+        expected = self._expected_ions(seen)
+        is_missing = np.abs(seen.ions.sum(axis=2) - expected) > ROUNDING * (1.0 + expected)
+        return ~(is_missing.any(axis=1) | (seen.ions.min(axis=(1, 2)) < 0.0))
+
+    def _expected_ions(self, seen: Observation) -> NDArray[np.float64]:
+        came_in = seen.exchanged[..., 0] - seen.exchanged[..., 1]
+        return np.asarray((self.ions_at_start + came_in).sum(axis=-1), dtype=np.float64)
+
+    def _is_in_balance(self, seen: Observations) -> NDArray[np.bool_]:
+        """Return of each moment whether the box is neutral, and the field that of the charges."""
         if self.clamped_potential is not None:
-            return
-        if abs(charge) > LARGEST_CHARGE_ERROR + ROUNDING * ions.sum() or abs(drop - field_drop) > 1e-6 * (
-            1.0 + abs(drop)
-        ):
-            raise LedgerError(
-                f"charge was lost or made by {time:g} ns: the box holds {charge:g} e; the charge inside puts "
-                f"{drop:.9g} mV across the membrane, the field {field_drop:.9g} mV"
+            return np.ones(len(seen.ions), dtype=np.bool_)
+        drops = np.asarray(seen.charge_separation_potential)
+        largest_charge = LARGEST_CHARGE_ERROR + ROUNDING * seen.ions.sum(axis=(1, 2))
+        is_charged = np.abs(np.asarray(seen.total_charge)) > largest_charge
+        # What is not a number is not for the ledger to tell.
+        disagrees = np.abs(drops - np.asarray(seen.field_potential_drop)) > 1e-6 * (1.0 + np.abs(drops))
+        return ~(is_charged | disagrees)
+
+    def _explain(self, is_whole: bool, seen: Observation) -> LedgerError:
+        """Return the error that tells what is wrong at one moment."""
+        now = seen.step * self.time_step
+        if is_whole:
+            return LedgerError(
+                f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; the charge inside "
+                f"puts {seen.charge_separation_potential:.9g} mV across the membrane, the field "
+                f"{seen.field_potential_drop:.9g} mV"
             )
+        return LedgerError(
+            f"ions were lost or made by {now:g} ns: expected {self._expected_ions(seen).tolist()} of "
+            f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()}"
+        )
 
 
 def _sum_by(number: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Return the sum of the values of each of `n` numbers."""
-    return np.asarray(np.bincount(number, values, minlength=n), dtype=np.float64)
+    """Return the sum of the values of each of `n` numbers, (moments, n) of (moments, values)."""
+    total = np.zeros((n, len(values)))
+    np.add.at(total, number, values.T)
+    return total.T
 
 
 def potential_at_start(scenario: Scenario) -> float:

@@ -447,3 +447,59 @@ def test_the_time_step_is_that_of_the_records(time_step):
     assert not advice.refusals
     engine = ContinuumEngine(scenario, 1, 20.0)
     assert advice.n_cells == sum(engine.model.grid.n_rows)
+
+
+# --- what is seen at many moments in one go ---
+
+
+@pytest.mark.parametrize("boundary", ["closed", "bath"])
+def test_what_is_seen_on_the_way_is_what_steps_and_looks_in_turn_see(boundary):
+    """To the last bit, however many are seen in a go; what a protocol changes on a stop and between two included."""
+    protocol = {
+        "voltage": [{"start": 100.0, "stop": 185.0, "potential": -60.0, "end_potential": -10.0}],
+        "blocks": [{"start": 150.0, "stop": 300.0, "protein": "K leak", "fraction": 0.5}],
+    }
+    watched, looked_at = (make_engine(protocol=protocol, grid={"boundary": boundary}) for _ in range(2))
+    stops, seen, goes = [*range(3, 40, 3), 60], [], 0
+    while watched.step < stops[-1]:
+        watch = watched.watch([stop for stop in stops if stop > watched.step][:7])
+        assert watch.error is None
+        goes += 1
+        if watch.seen is not None:
+            seen += [watch.seen.at(moment) for moment in range(len(watch.seen.step))]
+    assert 5 <= goes < len(stops)
+    assert [one.step for one in seen] == stops
+    for one in seen:
+        expected = advance_to(looked_at, one.step)
+        for name, value in vars(one).items():
+            if name == "states":
+                for here, there in zip(value, expected.states, strict=True):
+                    np.testing.assert_array_equal(here, there)
+            elif name != "maps":
+                np.testing.assert_array_equal(value, getattr(expected, name), err_msg=name)
+    np.testing.assert_array_equal(watched.state.stores, looked_at.state.stores)
+    assert seen[-1].crossings.sum() > 1.0
+
+
+def test_what_was_seen_before_an_ion_is_lost_is_told_with_the_error():
+    engine = make_engine()
+    assert engine.watch([2, 4]).seen.step.tolist() == [2, 4]
+    engine.state.stores[engine.model.stores.ions[0, 2]] -= 0.1
+    watch = engine.watch([6, 8])
+    assert watch.seen is None
+    with pytest.raises(LedgerError, match="ions were lost or made by 60 ns"):
+        raise watch.error
+
+
+def test_what_was_seen_before_electrodes_find_nothing_left_is_told_with_the_error():
+    protocol = {"current": [{"start": 0.0, "stop": 900.0, "current": 3.0}], "carrier": "K"}
+    engine = make_engine(protocol=protocol, channels=(), pumps=(), transporters=())
+    watch = engine.watch(list(range(1, 60)))
+    assert isinstance(watch.error, StabilityError)
+    assert watch.seen.step.tolist() == list(range(1, engine.step))
+
+
+def test_in_a_plane_a_run_looks_once_at_a_time():
+    engine = make_engine(width=60.0, area=6000.0, grid={"grid_spacing_y": 15.0})
+    assert engine.most_watched == 1
+    assert engine.watch([1, 2]).seen.step.tolist() == [1]
