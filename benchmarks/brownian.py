@@ -2,8 +2,8 @@
 
     python benchmarks/brownian.py [--dimensions 1,2] [--ions 1e5,1e6] [--threads 1,2] [--device cuda] [--json FILE]
 
-Beside each number stands a bare random walk of as many coordinates on the same threads (same generator, same
-increments, one reflecting box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
+Beside each number stands a bare random walk of as many coordinates on the same threads (same random words, same
+increments, one box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
 the ions, finding the field from the charges to the slopes, gates and pumps; the rest is crossing and exchange. All
 are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken. With
 --device cuda the step moves its ions on a GPU, one dimension only; the bare walk stays on the processor.
@@ -22,14 +22,15 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from numba import float32, int32, prange, uint32
+from numba import prange, uint32
 from soak import resident_memory
 
 import mc
-from mc.compilation import available_threads, entry_point, parallel
+from mc.compilation import available_threads, entry_point, internal, parallel
 from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
-from mc.engines.brownian.motion import BLOCK, draw_words, reflect
+from mc.engines.brownian.motion import BLOCK, centre, draw_words, reflect
+from mc.engines.brownian.plane_motion import centre_normal, centre_transverse
 from mc.engines.devices import DEVICES, Device
 from mc.scenario.composition import compose
 
@@ -39,19 +40,40 @@ RESTING = {1: ("resting_potential.toml", "area", "nm^2"), 2: ("patch_2d.toml", "
 TURNS = 5
 
 
+@internal
+def walk_on_line(positions, words, scale, length):
+    """Let the ions of a block make a step between two walls."""
+    for k in range(positions.size):
+        positions[k] = reflect(positions[k] + scale * centre(words[k]), length)
+
+
+@internal
+def walk_in_plane(positions, places, words, scale, length):
+    """Let them make one along two axes, between walls and around a periodic one, with one random word for both."""
+    for k in range(positions.size):
+        positions[k] = reflect(positions[k] + scale * centre_normal(words[k]), length)
+    for k in range(positions.size):
+        moved = places[k] + scale * centre_transverse(words[k])
+        places[k] = moved - length * np.floor(moved / length)
+
+
 @parallel
 def walk_chunks(positions, words, steps, scale, length):
-    """Random-walk all ions for some steps between two walls, block by block."""
+    """Random-walk all ions, (axes, ions), for some steps, block by block."""
     n_chunks = words.shape[0]
-    n_blocks = (positions.size + BLOCK - 1) // BLOCK
+    n_ions = positions.shape[1]
+    n_blocks = (n_ions + BLOCK - 1) // BLOCK
     for chunk in prange(n_chunks):
         for step in range(steps):
             for block in range(n_blocks * chunk // n_chunks, n_blocks * (chunk + 1) // n_chunks):
                 draw_words(words[chunk], uint32(block * (BLOCK // 2)), uint32(step), uint32(1), uint32(2))
-                for k in range(min(BLOCK, positions.size - block * BLOCK)):
-                    i = block * BLOCK + k
-                    centred = float32(int32(words[chunk, k] >> uint32(8)) - int32(1 << 23)) + float32(0.5)
-                    positions[i] = reflect(positions[i] + scale * centred, length)
+                start, stop = block * BLOCK, min((block + 1) * BLOCK, n_ions)
+                if positions.shape[0] == 1:
+                    walk_on_line(positions[0, start:stop], words[chunk], scale, length)
+                else:
+                    walk_in_plane(
+                        positions[0, start:stop], positions[1, start:stop], words[chunk], scale, length
+                    )
 
 
 @numba.njit(_nrt=False)
@@ -146,7 +168,7 @@ def measure(
     """Return ion-steps per second of the whole step and of the bare walk, in millions, and the step's shares."""
     engine = make_engine(dimensions, n_ions, threads, device)
     phases = PHASES if engine.mover is None else PHASES | {"move": engine.mover.move}
-    positions = np.tile(np.abs(engine.state.ions.positions), dimensions)
+    positions = np.tile(np.abs(engine.state.ions.positions), (dimensions, 1))
     words = np.zeros((threads, BLOCK), dtype=np.uint32)
     numba.set_num_threads(threads)
 

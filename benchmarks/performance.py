@@ -217,10 +217,10 @@ below 10⁶ ions in one dimension their shares add up to more than the step.
 An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, and the same
 as looked at. More is reserved, so that all could be in pores at once, and never used.
 
-In two dimensions an ion has twice the random numbers and twice the memory to move, looks up three slopes
-instead of one and adds to two sums in a table that no longer fits the nearest cache: half of the speed in one
-dimension is what the bare walk alone has. Below 10⁵ ions the field, whose cost is that of its cells, takes half
-of the step.
+In two dimensions an ion has two coordinates to move, with one random word for both, looks up a row of four slopes
+and adds a row of four shapes in tables that fit no nearer cache than the third. Looking up, adding and finding the
+cell twice take about as long each as the bare walk. Below 10⁵ ions the field, whose cost is that of its cells, takes
+half of the step.
 
 ## Counts in voxels
 
