@@ -40,7 +40,10 @@ def set_outside(engine, concentrations):
         species = engine.composition.names.index(name)
         ions = profile(distances) * grid.volumes[nodes] * IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
         engine.state.stores[numbering.ions[species, nodes]] = ions
-    engine.ions_at_start = engine._ions()
+    by_node = engine.state.stores[numbering.ions]
+    engine.ions_at_start = np.stack(
+        [by_node[:, grid.nodes_of(side)].sum(axis=1) for side in range(2)], axis=1
+    )
 
 
 def step_evenly(engine, duration, n_steps):
