@@ -255,8 +255,8 @@ MOST_RECORDED_IONS = 5000
 """Ions whose positions are recorded where the scenario does not say which: as many as a picture can show."""
 
 
-_STEPS_BETWEEN_RECORDS = 60
-"""Of single ions, at least, by default: a look at them takes as long as one or two steps."""
+_STEPS_BETWEEN_RECORDS = 100
+"""Of single ions, at least, by default: a look at them takes as long as one to four steps."""
 
 
 class RecordingSettings(Model):

@@ -98,8 +98,8 @@ def test_recording_intervals_follow_the_duration(read):
 
 
 def test_single_ions_are_not_looked_at_every_few_steps_unless_there_were_too_few_records_else(read):
-    """A step takes 0.5 ns: 60 of them are a thousandth of 30 us."""
-    expected = {"40 us": 40.0, "10 us": 30.0, "4 us": 20.0, "50 ns": 0.5}
+    """A step takes 0.5 ns: 100 of them are a thousandth of 50 us."""
+    expected = {"60 us": 60.0, "20 us": 50.0, "4 us": 20.0, "50 ns": 0.5}
     for duration, interval in expected.items():
         recording = read(f"simulation.duration={duration}").recording
         assert recording.interval == interval
