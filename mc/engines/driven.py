@@ -65,6 +65,14 @@ class DrivenEngine(ABC):
         seen = join([self.observe(np.zeros(0, dtype=np.int64))])
         return Watch(seen, None, time.monotonic() - started)
 
+    def _until_a_change(self, stops: Sequence[int]) -> tuple[list[int], int]:
+        """Return which of the stops come before a protocol changes something next, and the step to end a go at.
+
+        Changes bear on what is seen: where one is due between two stops, the go ends there all the same.
+        """
+        last = self.step + self._follow_protocol(stops[-1] - self.step)
+        return [stop for stop in stops if stop <= last], last
+
     @abstractmethod
     def _fill_reservoirs(self, scenario: Scenario) -> None:
         """Hold open far ends at the solutions of a scenario from now on."""

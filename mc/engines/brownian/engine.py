@@ -183,7 +183,7 @@ class BrownianEngine(DrivenEngine):
         ions = bath_counts[:, :, :-1].sum(axis=2)
         species_in_pores = self._species_in_pores()
         in_pores = np.bincount(species_in_pores, minlength=len(ions))
-        # Each ion in a pore is shared by both faces by its distance from them (Shockley-Ramo).
+        # What `crossing.charge_in_pores` returns to kernels: to call it from Python takes longer than all of this.
         inner_shares = 1.0 - self._ions_in_pores()["depth"] / state.pores.thickness
         induced = float((state.ions.valences[species_in_pores] * inner_shares).sum())
         charge = float(state.ions.valences @ ions[:, 0]) + float(state.box.end_charges[0]) + induced

@@ -252,9 +252,7 @@ class ContinuumEngine(DrivenEngine):
         """
         if self.most_watched == 1:
             return super().watch(stops)
-        # What a protocol changes next bears on what is seen: where that is no stop, it ends the go all the same.
-        last = self.step + self._follow_protocol(stops[-1] - self.step)
-        within = [stop for stop in stops if stop <= last]
+        within, last = self._until_a_change(stops)
         kept: list[NDArray[np.float64]] = []
         failure: McError | None = None
         try:

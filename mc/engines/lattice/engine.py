@@ -126,9 +126,7 @@ class LatticeEngine(DrivenEngine):
         if self.most_watched == 1:
             return super().watch(stops)
         started = time.monotonic()
-        last = self.step + self._follow_protocol(stops[-1] - self.step)
-        within = [stop for stop in stops if stop <= last]
-        # Where a protocol changes something next, there may be no stop.
+        within, last = self._until_a_change(stops)
         goal = within if last in within else [*within, last]
         views = self._make_views(len(goal))
         stepping_since = time.monotonic()
