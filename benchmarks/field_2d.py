@@ -18,12 +18,6 @@ GRIDS = [(50, (256,)), (100, (512,))]
 
 
 @entry_point
-def sum_charges(charges, mesh, scratch, node_charges):
-    """Call the kernel from Python."""
-    clouds.sum_node_charges(charges, mesh, scratch, node_charges)
-
-
-@entry_point
 def write_slopes(potential, factor, mesh, workers, slopes):
     """Call the kernel from Python."""
     clouds.write_slopes(potential, factor, mesh, workers, slopes)
@@ -51,9 +45,9 @@ def look_up_all(x, transverse, mesh, cells, shapes, slopes, looked_up):
 
 
 @entry_point
-def merge_tables(tables, valences, mesh, sums):
+def merge_tables(tables, chunk_species, valences, mesh, counted, scratch, sums):
     """Call the kernel from Python."""
-    clouds.merge_tables(tables, valences, mesh, 1, mesh.stride, sums)
+    clouds.merge_tables(tables, chunk_species, valences, mesh, counted, scratch, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -71,7 +65,7 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     """Print the times of one grid."""
     stride, widths = n_x + 2, (WIDTH,) * len(cells)
     mesh = clouds.make_mesh(stride, SPACING, cells, widths)
-    n_cells, subsets = 2 * stride * mesh.plane, clouds.count_subsets(mesh)
+    n_cells = 2 * stride * mesh.plane
     slopes, shapes, looked_up = clouds.make_slopes(mesh), *(clouds.make_shapes(mesh, PIECE) for _ in range(2))
     block_cells, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
     tables, sums = clouds.make_tables(mesh, 3, 1), clouds.make_sums(mesh, 3)
@@ -99,11 +93,15 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 2 + len(cells)))
     charges = random.integers(-(1 << 16), 1 << 16, n_cells)
     potential = np.zeros(n_cells)
-    scratch = np.zeros((1, subsets, mesh.plane), np.int64)
+    scratch, chunk_species = clouds.make_scratch(mesh, 1), np.array([[0, 2]])
     pores = np.ones((10, 2 + len(cells)))
     parts = {
-        "charges and counts of three species": lambda: merge_tables(tables, valences, mesh, sums),
-        "charges at the nodes": lambda: sum_charges(sums.charges, mesh, scratch, charges),
+        "charges of three species": lambda: merge_tables(
+            tables, chunk_species, valences, mesh, 2, scratch, sums
+        ),
+        "charges and counts of three species": lambda: merge_tables(
+            tables, chunk_species, valences, mesh, mesh.stride, scratch, sums
+        ),
         "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
         "solve with 10 ions in pores": lambda: modes.find_potential(
             charges, pores, box, factors, workspace, potential

@@ -49,7 +49,7 @@ class Sums(NamedTuple):
     counts: np.ndarray
     """(species, cells) int64 ions, each as of the last time that they were counted there."""
     charges: np.ndarray
-    """(cells, subsets) int64, valence times shape summed over the ions, in units of e/WEIGHT_ONE."""
+    """(2 * stride * plane,) int64, the charge at each node, in units of e/WEIGHT_ONE."""
 
 
 def make_mesh(
@@ -75,7 +75,7 @@ def count_subsets(mesh: Mesh) -> int:
 def make_sums(mesh: Mesh, n_species: int) -> Sums:
     """Return empty sums."""
     n = 2 * mesh.stride * mesh.plane
-    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros((n, count_subsets(mesh)), dtype=np.int64))
+    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros(n, dtype=np.int64))
 
 
 def make_tables(mesh: Mesh, n_species: int, chunks: int) -> np.ndarray:
@@ -85,6 +85,11 @@ def make_tables(mesh: Mesh, n_species: int, chunks: int) -> np.ndarray:
     """
     shape = (chunks, n_species, 2 * mesh.stride * mesh.plane, count_subsets(mesh))
     return np.zeros(shape, dtype=np.uint32)
+
+
+def make_scratch(mesh: Mesh, workers: int) -> np.ndarray:
+    """Return working memory for `merge_tables` on so many threads, (workers, 2, subsets, plane)."""
+    return np.zeros((min(workers, 2 * mesh.stride), 2, count_subsets(mesh), mesh.plane), dtype=np.int64)
 
 
 def make_slopes(mesh: Mesh) -> np.ndarray:
@@ -121,24 +126,47 @@ def as_weight(shape):
 
 
 @internal
-def find_normal_cells(positions, inverse_spacing, stride, cells, fractions):
-    """Write the cell along the normal of each ion, and its fractional distance from the near end of it."""
+def find_shapes_on_two_axes(
+    positions,
+    coordinates,
+    inverse_spacing,
+    stride,
+    inverse_spacing_along,
+    cells_along,
+    axes,
+    row_starts,
+    normal,
+    transverse,
+    both,
+):
+    """Write where in a table of cells along the normal and one transverse axis each ion's row starts, and its shapes.
+
+    A row has 2^axes numbers. One loop over both axes: two, that write and read what is between them, take half as
+    long again.
+    """
     for k in range(positions.size):
         x = positions[k]
         scaled = abs(x) * inverse_spacing
-        fractions[k] = find_fraction(scaled, int32(scaled))
-        cells[k] = find_cell(x, inverse_spacing, stride)
+        on_normal = find_fraction(scaled, int32(scaled))
+        scaled = coordinates[k] * inverse_spacing_along
+        cell = find_transverse_cell(scaled, cells_along)
+        on_transverse = find_fraction(scaled, cell)
+        normal[k] = on_normal
+        transverse[k] = on_transverse
+        both[k] = on_normal * on_transverse
+        before = uint32(find_cell(x, inverse_spacing, stride) * uint32(cells_along))
+        row_starts[k] = uint32(uint32(before + uint32(cell)) << uint32(axes))
 
 
 @internal
-def refine_cells(coordinates, inverse_spacing, n_cells, cells, fractions):
+def refine_cells(coordinates, inverse_spacing, n_cells, axes, row_starts, fractions):
     """Cut the cells along one more axis, and write the fractional distances along it."""
     n = uint32(n_cells)
     for k in range(coordinates.size):
         scaled = coordinates[k] * inverse_spacing
         cell = find_transverse_cell(scaled, n_cells)
         fractions[k] = find_fraction(scaled, cell)
-        cells[k] = uint32(uint32(cells[k] * n) + uint32(cell))
+        row_starts[k] = uint32(uint32(row_starts[k] * n) + uint32(uint32(cell) << uint32(axes)))
 
 
 @internal
@@ -163,36 +191,59 @@ def copy_row(source, target):
 
 
 @internal
-def find_shapes(positions, transverse, start, mesh, cells, shapes):
-    """Write the cell of each ion, (ions,) uint32, and its shape in every subset but the empty one.
+def find_shapes(positions, transverse, start, mesh, row_starts, shapes):
+    """Write where each ion's row starts in a table, (ions,) uint32, and its shape in every subset but the empty one.
+
+    A table of cells has a row of as many numbers as there are subsets for each; it is counted in numbers.
 
     `positions`: (ions,); `transverse`: (axes, all ions) nm, each within the width of its axis, those of these ions
     from `start` on; `shapes`: see `make_shapes`, as long as these ions or longer. Tables with rows are given whole: a
     part of their columns is not known to be contiguous, and loops over it are not vectorised.
     """
     n = positions.size
-    find_normal_cells(positions, mesh.inverse_spacing, mesh.stride, cells, shapes[1, :n])
-    for axis in range(mesh.cells.size):
+    axes = 1 + mesh.cells.size
+    find_shapes_on_two_axes(
+        positions,
+        transverse[0, start : start + n],
+        mesh.inverse_spacing,
+        mesh.stride,
+        mesh.inverse_spacings[0],
+        mesh.cells[0],
+        axes,
+        row_starts,
+        shapes[1, :n],
+        shapes[2, :n],
+        shapes[3, :n],
+    )
+    for axis in range(1, mesh.cells.size):
         own = 2 << axis
         coordinates = transverse[axis, start : start + n]
-        refine_cells(coordinates, mesh.inverse_spacings[axis], mesh.cells[axis], cells, shapes[own, :n])
+        refine_cells(
+            coordinates,
+            mesh.inverse_spacings[axis],
+            mesh.cells[axis],
+            axes,
+            row_starts,
+            shapes[own, :n],
+        )
         for subset in range(1, own):
             multiply(shapes[subset, :n], shapes[own, :n], shapes[own | subset, :n])
 
 
 @internal
-def look_up_slopes(slopes, cells, looked_up):
+def look_up_slopes(slopes, row_starts, looked_up):
     """Look up the slopes of all subsets for each ion.
 
     `slopes`: see `make_slopes`; `looked_up`: (subsets, at least ions) float32.
     """
-    in_fours = cells.size - cells.size % FOUR
+    in_fours = row_starts.size - row_starts.size % FOUR
     for subset in range(0, slopes.shape[1], FOUR):
         for k in range(0, in_fours, FOUR):
-            look_up_four(slopes, cells, subset, k, looked_up)
-    for k in range(in_fours, cells.size):
+            look_up_four(slopes, row_starts, subset, k, looked_up)
+    for k in range(in_fours, row_starts.size):
+        cell = row_starts[k] // uint32(slopes.shape[1])
         for subset in range(slopes.shape[1]):
-            looked_up[subset, k] = slopes[cells[k], subset]
+            looked_up[subset, k] = slopes[cell, subset]
 
 
 @internal
@@ -224,79 +275,192 @@ def component(slope, outer_slope, outer_shape):
 
 
 @internal
-def add_shapes(shapes, cells, table):
+def add_shapes(shapes, row_starts, table):
     """Add the shapes of each ion to those in its cell; `table`: (cells, subsets), see `make_tables`."""
-    in_fours = cells.size - cells.size % FOUR
+    in_fours = row_starts.size - row_starts.size % FOUR
     for subset in range(0, table.shape[1], FOUR):
         for k in range(0, in_fours, FOUR):
-            add_four(shapes, cells, subset, k, table)
-    for k in range(in_fours, cells.size):
+            add_four(shapes, row_starts, subset, k, table)
+    for k in range(in_fours, row_starts.size):
+        cell = row_starts[k] // uint32(table.shape[1])
         for subset in range(table.shape[1]):
-            table[cells[k], subset] += uint32(as_weight(shapes[subset, k]))
+            table[cell, subset] += uint32(as_weight(shapes[subset, k]))
 
 
 @internal
-def add_multiple(entries, factor, sums):
-    """Add a row times a whole number to another: products of unsigned numbers, for which there is an instruction."""
+def take_multiple(entries, factor, sums):
+    """Add a row times a whole number to another, and empty it.
+
+    The products are of unsigned numbers, for which there is an instruction.
+    """
     size = uint32(abs(factor))
     if factor < 0:
         for k in range(entries.size):
             sums[k] -= int64(uint64(entries[k]) * uint64(size))
+            entries[k] = uint32(0)
     else:
         for k in range(entries.size):
             sums[k] += int64(uint64(entries[k]) * uint64(size))
+            entries[k] = uint32(0)
 
 
 @internal
-def merge_cells(tables, valences, first, last, counts_ions, sums):
-    """Write the sums of the cells from `first` to `last`, and empty the tables there."""
+def merge_cells(tables, chunk_species, valences, first, last, counts_ions, counts, charges):
+    """Write what the ions add up to in the cells from `first` to `last`, and empty the tables there.
+
+    `counts`: see `Sums`; `charges`: (cells * subsets,) valence times shape, in units of e/WEIGHT_ONE.
+    """
     subsets = tables.shape[3]
-    charges = sums.charges[first:last].reshape((last - first) * subsets)
     charges[:] = 0
     for species in range(valences.size):
-        counts = sums.counts[species, first:last]
+        here = counts[species, first:last]
         if counts_ions:
-            counts[:] = 0
+            here[:] = 0
         for chunk in range(tables.shape[0]):
-            entries = tables[chunk, species, first:last].reshape((last - first) * subsets)
-            if counts_ions:
-                for cell in range(last - first):
-                    counts[cell] += int64(entries[cell * subsets] // uint32(WEIGHT_ONE))
-            add_multiple(entries, valences[species], charges)
-            entries[:] = uint32(0)
+            if chunk_species[chunk, 0] <= species <= chunk_species[chunk, 1]:
+                entries = tables[chunk, species, first:last].reshape((last - first) * subsets)
+                if counts_ions:
+                    for cell in range(last - first):
+                        here[cell] += int64(entries[cell * subsets] // uint32(WEIGHT_ONE))
+                take_multiple(entries, valences[species], charges)
+
+
+@internal
+def take_apart(rows, first_subset, width, first, second, third, fourth):
+    """Write four neighbouring columns of rows of `width` numbers each as a row."""
+    for m in range(first.size):
+        place = m * width + first_subset
+        first[m] = rows[place]
+        second[m] = rows[place + 1]
+        third[m] = rows[place + 2]
+        fourth[m] = rows[place + 3]
+
+
+@internal
+def add_moved(source, sign, moved_by, target):
+    """Add a row, moved along periodically by some places, times 1 or -1, to another."""
+    for m in range(moved_by, target.size):
+        target[m] += sign * source[m - moved_by]
+    for m in range(moved_by):
+        target[m] += sign * source[target.size - moved_by + m]
+
+
+@internal
+def share_charges(charges, mesh, rows):
+    """Share the charges of the cells of one entry along the normal between the nodes along the membrane.
+
+    `charges`: see `merge_cells`; `rows`: (subsets, plane). `rows[0]` is then the charge of the cells if it all were
+    at the near plane of nodes, and `rows[1]` what of it belongs to the far one.
+    """
+    for subset in range(0, rows.shape[0], FOUR):
+        take_apart(
+            charges,
+            subset,
+            rows.shape[0],
+            rows[subset],
+            rows[subset + 1],
+            rows[subset + 2],
+            rows[subset + 3],
+        )
+    inner = 1
+    for axis in range(mesh.cells.size - 1, -1, -1):
+        own = 2 << axis
+        length = mesh.cells[axis] * inner
+        for subset in range(own):
+            for first in range(0, mesh.plane, length):
+                source = rows[subset | own, first : first + length]
+                target = rows[subset, first : first + length]
+                add_moved(source, -1, 0, target)
+                add_moved(source, 1, inner, target)
+        inner = length
+
+
+@internal
+def merge_rows(tables, chunk_species, valences, mesh, first, last, counted, scratch, sums):
+    """Do what `merge_tables` does for the entries along the normal from `first` to `last`.
+
+    What the last of them has for the nodes of the next one is left in `scratch[1, 1]`.
+    """
+    plane, stride = mesh.plane, mesh.stride
+    rows = scratch[1]
+    charges = scratch[0].reshape(scratch.shape[1] * plane)
+    for row in range(first, last):
+        own = sums.charges[row * plane : (row + 1) * plane]
+        if row > first and row % stride > 0:
+            copy_row(rows[1], own)
+        else:
+            own[:] = 0
+        start, counts_ions = row * plane, row % stride < counted
+        merge_cells(tables, chunk_species, valences, start, start + plane, counts_ions, sums.counts, charges)
+        # The last entry is of ions in no bath.
+        if row % stride < stride - 1:
+            share_charges(charges, mesh, rows)
+            add_moved(rows[0], 1, 0, own)
+            add_moved(rows[1], -1, 0, own)
 
 
 @parallel
-def merge_tables(tables, valences, mesh, workers, counted, sums):
-    """Write the charges of all ions, and the counts of ions, and empty the tables for the next time.
+def merge_tables(tables, chunk_species, valences, mesh, counted, scratch, sums):
+    """Write the charges of all ions at the nodes, and the counts of ions, and empty the tables for the next time.
 
-    Sums of integers: in any order the same. `counted`: the ions in so many entries along the normal beside the
-    membrane are counted; other counts stay as they are.
+    Sums of integers: in any order the same. `chunk_species`: (chunks, 2) the first and the last species with ions in
+    each chunk; `counted`: the ions in so many entries along the normal beside the membrane are counted, other counts
+    stay as they are; `scratch`: see `make_scratch`.
     """
-    n_rows = 2 * mesh.stride
+    workers, n_rows = scratch.shape[0], 2 * mesh.stride
     for i in prange(workers):
         worker = int64(i)
-        for row in range(worker * n_rows // workers, (worker + 1) * n_rows // workers):
-            first = row * mesh.plane
-            merge_cells(tables, valences, first, first + mesh.plane, row % mesh.stride < counted, sums)
+        first, last = worker * n_rows // workers, (worker + 1) * n_rows // workers
+        merge_rows(tables, chunk_species, valences, mesh, first, last, counted, scratch[worker], sums)
+    for worker in range(1, workers):
+        first = worker * n_rows // workers
+        if first % mesh.stride > 0:
+            nodes = sums.charges[first * mesh.plane : (first + 1) * mesh.plane]
+            add_moved(scratch[worker - 1, 1, 1], 1, 0, nodes)
 
 
 @internal
 def add_ion(x, transverse, ions, species, valence, mesh, sums):
-    """Add one ion to the sums exactly as `add_shapes` does, or take it out with `ions` = -1.
+    """Add one ion to the sums exactly as `add_shapes` and `merge_tables` do, or take it out with `ions` = -1.
 
     `transverse`: (axes,) float32.
     """
-    cell = find_cell(x, mesh.inverse_spacing, mesh.stride)
+    row = find_cell(x, mesh.inverse_spacing, mesh.stride)
+    sums.counts[species, find_node(0, row, transverse, mesh)] += ions
+    if row % mesh.stride == mesh.stride - 1:
+        return
+    subsets = 2 << mesh.cells.size
+    for corner in range(subsets):
+        weight = int64(0)
+        for subset in range(subsets):
+            if subset & corner == corner:
+                sign = 1 - 2 * (count_axes(subset ^ corner) % 2)
+                weight += sign * int64(as_weight(shape_in(subset, x, transverse, mesh)))
+        sums.charges[find_node(corner, row, transverse, mesh)] += ions * valence * weight
+
+
+@compiled
+def count_axes(subset):
+    """Return how many axes there are in a subset."""
+    axes = 0
+    while subset > 0:
+        axes += subset & 1
+        subset >>= 1
+    return axes
+
+
+@compiled
+def find_node(corner, row, transverse, mesh):
+    """Return the corner of an ion's cell that is on the far side along the axes of a subset; its cell is corner 0.
+
+    `row`: its cell along the normal.
+    """
+    node = int64(row) + (corner & 1)
     for axis in range(mesh.cells.size):
-        scaled = transverse[axis] * mesh.inverse_spacings[axis]
-        cell = uint32(
-            uint32(cell * uint32(mesh.cells[axis])) + uint32(find_transverse_cell(scaled, mesh.cells[axis]))
-        )
-    sums.counts[species, cell] += ions
-    for subset in range(sums.charges.shape[1]):
-        weight = int64(as_weight(shape_in(subset, x, transverse, mesh)))
-        sums.charges[cell, subset] += ions * valence * weight
+        cell = find_transverse_cell(transverse[axis] * mesh.inverse_spacings[axis], mesh.cells[axis])
+        far = 1 if corner & (2 << axis) else 0
+        node = node * mesh.cells[axis] + (cell + far) % mesh.cells[axis]
+    return node
 
 
 @compiled
@@ -326,72 +490,6 @@ def restore(x, transverse, species, valence, mesh, sums):
 
 
 @internal
-def add_moved(source, sign, moved_by, target):
-    """Add a row, moved along periodically by some places, times 1 or -1, to another."""
-    for m in range(moved_by, target.size):
-        target[m] += sign * source[m - moved_by]
-    for m in range(moved_by):
-        target[m] += sign * source[target.size - moved_by + m]
-
-
-@internal
-def copy_subset(charges, first, subset, row):
-    """Write what a subset has in each of some neighbouring cells."""
-    for m in range(row.size):
-        row[m] = charges[first + m, subset]
-
-
-@internal
-def sum_plane(charges, row, mesh, rows):
-    """Write for one entry along the normal what its near plane of nodes keeps, and what moves from it to the next.
-
-    `rows`: (subsets, plane) scratch. `rows[0]` is then the charge of the cells if it all were at the near plane, and
-    `rows[1]` what of it belongs to the far one.
-    """
-    plane = mesh.plane
-    for subset in range(rows.shape[0]):
-        copy_subset(charges, row * plane, subset, rows[subset])
-    inner = 1
-    for axis in range(mesh.cells.size - 1, -1, -1):
-        own = 2 << axis
-        length = mesh.cells[axis] * inner
-        for subset in range(own):
-            for first in range(0, plane, length):
-                source = rows[subset | own, first : first + length]
-                target = rows[subset, first : first + length]
-                add_moved(source, -1, 0, target)
-                add_moved(source, 1, inner, target)
-        inner = length
-
-
-@parallel
-def sum_node_charges(charges, mesh, scratch, node_charges):
-    """Write the charge at each node, (2 * stride * plane,), in units of e/WEIGHT_ONE.
-
-    `charges`: those of all ions, see `Sums`; `scratch`: (workers, subsets, plane) int64.
-    """
-    stride, plane = mesh.stride, mesh.plane
-    workers = scratch.shape[0]
-    for i in prange(workers):
-        worker = int64(i)
-        rows = scratch[worker]
-        first, last = worker * 2 * stride // workers, (worker + 1) * 2 * stride // workers
-        # What the entry before the first one moves on, if both are on one side.
-        if first % stride:
-            sum_plane(charges, first - 1, mesh, rows)
-        for row in range(first, last):
-            own = node_charges[row * plane : (row + 1) * plane]
-            if row % stride == 0:
-                own[:] = 0
-            else:
-                copy_row(rows[1], own)
-            if row % stride < stride - 1:
-                sum_plane(charges, row, mesh, rows)
-                add_moved(rows[0], 1, 0, own)
-                add_moved(rows[1], -1, 0, own)
-
-
-@internal
 def write_difference(source, moved_by, target):
     """Write how much larger a row is some places on, periodically."""
     last = target.size - moved_by
@@ -399,6 +497,22 @@ def write_difference(source, moved_by, target):
         target[m] = source[m + moved_by] - source[m]
     for m in range(moved_by):
         target[last + m] = source[m] - source[last + m]
+
+
+@internal
+def write_cells(own, own_next, beyond, beyond_next, factor, first, slopes):
+    """Write the slopes along the normal and the first transverse axis of some cells, the first of them given.
+
+    `own`: the potential at the near corner of each; at the corner next to it along the transverse axis, beyond it
+    along the normal, and along both. The differences of the potential itself are taken in double precision.
+    """
+    for m in range(own.size):
+        normal = float32(factor * (beyond[m] - own[m]))
+        following = float32(factor * (beyond_next[m] - own_next[m]))
+        slopes[first + m, 0] = float32(0.0)
+        slopes[first + m, 1] = normal
+        slopes[first + m, 2] = float32(factor * (own_next[m] - own[m]))
+        slopes[first + m, 3] = following - normal
 
 
 @internal
@@ -410,16 +524,17 @@ def write_plane(potential, factor, mesh, start, is_bath, slopes):
             for subset in range(slopes.shape[1]):
                 slopes[m, subset] = float32(0.0)
         return
-    for m in range(start, start + plane):
-        slopes[m, 1] = float32(-factor * (potential[m + plane] - potential[m]))
-    inner = plane
-    for axis in range(mesh.cells.size):
+    near, far = potential[start : start + plane], potential[start + plane : start + 2 * plane]
+    inner = plane // mesh.cells[0]
+    last = plane - inner
+    write_cells(near[:last], near[inner:], far[:last], far[inner:], -factor, start, slopes)
+    write_cells(near[last:], near[:inner], far[last:], far[:inner], -factor, start + last, slopes)
+    for axis in range(1, mesh.cells.size):
         own = 2 << axis
         length = inner
         inner = length // mesh.cells[axis]
         for first in range(start, start + plane, length):
             here = slice(first, first + length)
-            # The difference of the potential itself is taken in double precision.
             along = slopes[here, own]
             write_difference(potential[here], inner, along)
             for m in range(length):

@@ -20,14 +20,12 @@ import numpy as np
 from numba import int64, prange
 
 from mc.compilation import entry_point, internal, parallel
+from mc.field.clouds import copy_row
 from mc.field.deposition import WEIGHT_ONE
 from mc.field.transform import LANES, transform_axis, twiddles
 
 GROUP = 64
 """Modes whose systems are solved together: what their rows hold stays in the cache between both sweeps."""
-
-TILE = 8
-"""Columns of a tile when rows are turned into lanes: 8 numbers fill a cache line."""
 
 
 class Modes(NamedTuple):
@@ -75,7 +73,7 @@ class Workspace(NamedTuple):
     spectrum: np.ndarray
     """(groups, rows, modes of a group) charge, then potential, of each mode."""
     buffers: np.ndarray
-    """(workers, 3, modes * LANES)"""
+    """(workers, 2, modes * LANES)"""
     profile: np.ndarray
     """(modes,) of a charge in the slab."""
 
@@ -130,7 +128,7 @@ def make_factors(modes: Modes) -> Factors:
 def make_workspace(modes: Modes, workers: int) -> Workspace:
     """Return memory for a solver on so many threads."""
     n = modes.wavenumbers.size
-    return Workspace(np.zeros(_systems_shape(modes)), np.zeros((workers, 3, n * LANES)), np.zeros(n))
+    return Workspace(np.zeros(_systems_shape(modes)), np.zeros((workers, 2, n * LANES)), np.zeros(n))
 
 
 @internal
@@ -143,6 +141,12 @@ def cell_between(row, stride):
 def node_of(row, stride):
     """Return the node that a row stands for, as an index along the normal."""
     return stride - 2 - row if row < stride - 1 else row + 1
+
+
+@internal
+def is_at_far_end(row, stride):
+    """Return whether a row is the far end of a bath."""
+    return row == 0 or row == 2 * stride - 3
 
 
 @entry_point
@@ -212,7 +216,6 @@ def transform_lanes(modes, buffers):
             swapped = transform_axis(
                 buffers[at, here],
                 buffers[1 - at, here],
-                buffers[2, here],
                 cells,
                 inner * LANES,
                 modes.turns[axis, :, :cells],
@@ -224,60 +227,112 @@ def transform_lanes(modes, buffers):
 
 
 @internal
+def interleave(first, second, third, fourth, scale, lanes):
+    """Put four rows side by side as lanes, each number times `scale`."""
+    for m in range(first.size):
+        lanes[LANES * m] = scale * first[m]
+        lanes[LANES * m + 1] = scale * second[m]
+        lanes[LANES * m + 2] = scale * third[m]
+        lanes[LANES * m + 3] = scale * fourth[m]
+
+
+@internal
+def separate(lanes, first, second, third, fourth):
+    """Take four rows out of the lanes."""
+    for m in range(first.size):
+        first[m] = lanes[LANES * m]
+        second[m] = lanes[LANES * m + 1]
+        third[m] = lanes[LANES * m + 2]
+        fourth[m] = lanes[LANES * m + 3]
+
+
+@internal
+def nodes_of(row, modes):
+    """Return the nodes that a row stands for, as a slice of their tables."""
+    n = modes.wavenumbers.size
+    start = node_of(row, modes.stride) * n
+    return slice(start, start + n)
+
+
+@internal
 def load_charges(node_charges, scale, first, last, modes, lanes):
-    """Put the charges of the nodes of some rows side by side as lanes.
+    """Put the charges of the nodes of up to LANES rows side by side.
 
     An ion on the far wall may leave a rounding error's share at the node beyond it: that is the wall's.
     """
     n = modes.wavenumbers.size
-    width = min(n, TILE)
-    for tile in range(0, n, width):
-        for row in range(first, last):
-            start = node_of(row, modes.stride) * n
-            for m in range(tile, tile + width):
-                lanes[m * LANES + row - first] = scale * node_charges[start + m]
-            if row == 0 or row == 2 * modes.stride - 3:
-                for m in range(tile, tile + width):
-                    lanes[m * LANES + row - first] += scale * node_charges[start + n + m]
+    # Where there are fewer rows, the last of them is transformed more than once.
+    interleave(
+        node_charges[nodes_of(first, modes)],
+        node_charges[nodes_of(min(first + 1, last - 1), modes)],
+        node_charges[nodes_of(min(first + 2, last - 1), modes)],
+        node_charges[nodes_of(min(first + 3, last - 1), modes)],
+        scale,
+        lanes,
+    )
+    for row in range(first, last):
+        if is_at_far_end(row, modes.stride):
+            beyond = (node_of(row, modes.stride) + 1) * n
+            for m in range(n):
+                lanes[m * LANES + row - first] += scale * node_charges[beyond + m]
 
 
 @internal
 def store_spectrum(lanes, first, last, spectrum):
     """Take rows of the spectrum out of the lanes."""
     group_size = spectrum.shape[2]
-    width = min(group_size, TILE)
     for group in range(spectrum.shape[0]):
-        for tile in range(0, group_size, width):
+        here = lanes[group * group_size * LANES : (group + 1) * group_size * LANES]
+        if last - first == LANES:
+            rows = spectrum[group, first:last]
+            separate(here, rows[0], rows[1], rows[2], rows[3])
+        else:
             for row in range(first, last):
-                for m in range(tile, tile + width):
-                    spectrum[group, row, m] = lanes[(group * group_size + m) * LANES + row - first]
+                take_lane(here, row - first, spectrum[group, row])
+
+
+@internal
+def take_lane(lanes, lane, row):
+    """Take one row out of the lanes."""
+    for m in range(row.size):
+        row[m] = lanes[m * LANES + lane]
 
 
 @internal
 def load_spectrum(spectrum, first, last, lanes):
-    """Put rows of the spectrum side by side as lanes."""
+    """Put up to LANES rows of the spectrum side by side, the last of them more than once if they are fewer."""
     group_size = spectrum.shape[2]
-    width = min(group_size, TILE)
     for group in range(spectrum.shape[0]):
-        for tile in range(0, group_size, width):
-            for row in range(first, last):
-                for m in range(tile, tile + width):
-                    lanes[(group * group_size + m) * LANES + row - first] = spectrum[group, row, m]
+        rows = spectrum[group]
+        interleave(
+            rows[first],
+            rows[min(first + 1, last - 1)],
+            rows[min(first + 2, last - 1)],
+            rows[min(first + 3, last - 1)],
+            1.0,
+            lanes[group * group_size * LANES : (group + 1) * group_size * LANES],
+        )
 
 
 @internal
 def store_potential(lanes, first, last, modes, potential):
     """Take the potential at the nodes of some rows out of the lanes; beyond a far end it stays what it is there."""
     n = modes.wavenumbers.size
-    width = min(n, TILE)
-    for tile in range(0, n, width):
+    if last - first == LANES:
+        separate(
+            lanes,
+            potential[nodes_of(first, modes)],
+            potential[nodes_of(first + 1, modes)],
+            potential[nodes_of(first + 2, modes)],
+            potential[nodes_of(first + 3, modes)],
+        )
+    else:
         for row in range(first, last):
+            take_lane(lanes, row - first, potential[nodes_of(row, modes)])
+    for row in range(first, last):
+        if is_at_far_end(row, modes.stride):
             start = node_of(row, modes.stride) * n
-            for m in range(tile, tile + width):
-                potential[start + m] = lanes[m * LANES + row - first]
-            if row == 0 or row == 2 * modes.stride - 3:
-                for m in range(tile, tile + width):
-                    potential[start + n + m] = lanes[m * LANES + row - first]
+            copy_row(potential[start : start + n], potential[start + n : start + 2 * n])
 
 
 @parallel
@@ -298,6 +353,14 @@ def transform_charges(node_charges, modes, workspace):
             load_charges(node_charges, scale, first, last, modes, buffers[0])
             result = transform_lanes(modes, buffers)
             store_spectrum(buffers[result], first, last, workspace.spectrum)
+
+
+@internal
+def add_charge_in_plane(charge, entry, modes, workspace):
+    """Add a charge in e, spread evenly over the nodes of an entry along the normal, to the spectrum."""
+    stride = modes.stride
+    row = stride - 2 - entry if entry < stride else entry - 1
+    workspace.spectrum[0, row, 0] += charge / (modes.node_area * modes.wavenumbers.size)
 
 
 @internal

@@ -12,37 +12,20 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from mc.field.deposition import WEIGHT_ONE
+from mc.field.vectors import INDEX, LANE, array_argument, load, place_in, store
 
 FOUR = 4
 """Numbers of a row, and ions, that are moved together."""
 
-_INDEX, _LANE = ir.IntType(64), ir.IntType(32)
-_FLOATS, _INTEGERS = ir.VectorType(ir.FloatType(), FOUR), ir.VectorType(_LANE, FOUR)
+_FLOATS, _INTEGERS = ir.VectorType(ir.FloatType(), FOUR), ir.VectorType(LANE, FOUR)
+_ALIGNMENT = 4
+"""Bytes; of a single number."""
 
 
-def _array(context: Any, builder: Any, signature: Any, arguments: Any, which: int) -> Any:
-    return context.make_array(signature.args[which])(context, builder, arguments[which])
-
-
-def _width(builder: Any, array: Any) -> Any:
-    """Return the length of the rows of an array with two axes."""
-    return builder.extract_value(array.shape, 1)
-
-
-def _four_at(builder: Any, array: Any, row: Any, column: Any, vector: ir.VectorType) -> Any:
-    """Return where four neighbours in a row begin."""
-    place = builder.add(builder.mul(row, _width(builder, array)), column)
-    return builder.bitcast(builder.gep(array.data, [place]), vector.as_pointer())
-
-
-def _load(builder: Any, pointer: Any) -> Any:
-    vector = builder.load(pointer)
-    vector.align = FOUR
-    return vector
-
-
-def _store(builder: Any, vector: Any, pointer: Any) -> None:
-    builder.store(vector, pointer).align = FOUR
+def _in_row(builder: Any, array: Any, row: Any, column: Any) -> Any:
+    """Return where a number in a row is."""
+    width = builder.extract_value(array.shape, 1)
+    return place_in(builder, array, builder.add(builder.mul(row, width), column))
 
 
 def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
@@ -59,58 +42,66 @@ def _transpose(builder: Any, rows: list[Any]) -> list[Any]:
     ]
 
 
-def _cells_of_four(builder: Any, cells: Any, first_ion: Any) -> list[Any]:
-    places = [builder.add(first_ion, ir.Constant(_INDEX, ion)) for ion in range(FOUR)]
-    return [builder.zext(builder.load(builder.gep(cells.data, [place])), _INDEX) for place in places]
+def _rows_of_four(builder: Any, table: Any, row_starts: Any, first_ion: Any, first_column: Any) -> list[Any]:
+    """Return where the first column is in the rows of four ions."""
+    rows = []
+    for ion in range(FOUR):
+        place = builder.add(first_ion, ir.Constant(INDEX, ion))
+        start = builder.zext(builder.load(place_in(builder, row_starts, place)), INDEX)
+        rows.append(place_in(builder, table, builder.add(start, first_column)))
+    return rows
 
 
 @intrinsic
-def look_up_four(typing_context, table, cells, first_column, first_ion, looked_up):
+def look_up_four(typing_context, table, row_starts, first_column, first_ion, looked_up):
     """Look up four neighbouring columns for four ions.
 
-    `table`: (cells, columns) float32, `cells`: (ions,) uint32, `looked_up`: (columns, ions) float32, all contiguous.
+    `table`: (cells, columns) float32, `row_starts`: (ions,) uint32, where the rows of the ions start in it, counted
+    in numbers; `looked_up`: (columns, ions) float32; all contiguous.
     """
-    signature = types.void(table, cells, types.int64, types.int64, looked_up)
+    signature = types.void(table, row_starts, types.int64, types.int64, looked_up)
 
     def generate(context, builder, signature, arguments):
-        table, cells, looked_up = (
-            _array(context, builder, signature, arguments, which) for which in (0, 1, 4)
+        table, row_starts, looked_up = (
+            array_argument(context, builder, signature, arguments, which) for which in (0, 1, 4)
         )
         first_column, first_ion = arguments[2], arguments[3]
         rows = [
-            _load(builder, _four_at(builder, table, cell, first_column, _FLOATS))
-            for cell in _cells_of_four(builder, cells, first_ion)
+            load(builder, _FLOATS, row, _ALIGNMENT)
+            for row in _rows_of_four(builder, table, row_starts, first_ion, first_column)
         ]
         for which, column in enumerate(_transpose(builder, rows)):
-            row = builder.add(first_column, ir.Constant(_INDEX, which))
-            _store(builder, column, _four_at(builder, looked_up, row, first_ion, _FLOATS))
+            row = builder.add(first_column, ir.Constant(INDEX, which))
+            store(builder, column, _in_row(builder, looked_up, row, first_ion), _ALIGNMENT)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def add_four(typing_context, shapes, cells, first_column, first_ion, table):
+def add_four(typing_context, shapes, row_starts, first_column, first_ion, table):
     """Add four neighbouring shapes of four ions, each as its weight in units of 1/WEIGHT_ONE, to their cells.
 
-    `shapes`: (columns, ions) float32, `cells`: (ions,) uint32, `table`: (cells, columns) uint32, all contiguous.
+    `shapes`: (columns, ions) float32, `row_starts`: (ions,) uint32, where the rows of the ions start in the table,
+    counted in numbers; `table`: (cells, columns) uint32; all contiguous.
     """
-    signature = types.void(shapes, cells, types.int64, types.int64, table)
+    signature = types.void(shapes, row_starts, types.int64, types.int64, table)
 
     def generate(context, builder, signature, arguments):
-        shapes, cells, table = (_array(context, builder, signature, arguments, which) for which in (0, 1, 4))
+        shapes, row_starts, table = (
+            array_argument(context, builder, signature, arguments, which) for which in (0, 1, 4)
+        )
         first_column, first_ion = arguments[2], arguments[3]
         one, half = (ir.Constant(_FLOATS, [value] * FOUR) for value in (float(WEIGHT_ONE), 0.5))
         columns = []
         for which in range(FOUR):
-            row = builder.add(first_column, ir.Constant(_INDEX, which))
-            shape = _load(builder, _four_at(builder, shapes, row, first_ion, _FLOATS))
+            row = builder.add(first_column, ir.Constant(INDEX, which))
+            shape = load(builder, _FLOATS, _in_row(builder, shapes, row, first_ion), _ALIGNMENT)
             columns.append(builder.fptosi(builder.fadd(builder.fmul(shape, one), half), _INTEGERS))
-        for cell, weights in zip(
-            _cells_of_four(builder, cells, first_ion), _transpose(builder, columns), strict=True
-        ):
-            here = _four_at(builder, table, cell, first_column, _INTEGERS)
-            _store(builder, builder.add(_load(builder, here), weights), here)
+        rows = _rows_of_four(builder, table, row_starts, first_ion, first_column)
+        for row, weights in zip(rows, _transpose(builder, columns), strict=True):
+            sums = builder.add(load(builder, _INTEGERS, row, _ALIGNMENT), weights)
+            store(builder, sums, row, _ALIGNMENT)
         return context.get_dummy_value()
 
     return signature, generate

@@ -79,13 +79,15 @@ def make_plane(
     drops: NDArray[np.float64],
     placement: Placement,
     seed: int,
-    chunks: int,
+    chunk_blocks: NDArray[np.int64],
     threads: int,
 ) -> Plane:
     """Return the plane of a scenario: ions uniform along it, proteins in their places, the field factorised.
 
-    `conductivities`: (2 * stride,) at the start, e/(mV nm ns); `drops`: (channels,) what the potential is put in.
+    `conductivities`: (2 * stride,) at the start, e/(mV nm ns); `drops`: (channels,) what the potential is put in;
+    `chunk_blocks`: see `stepping.Scratch`.
     """
+    chunks = chunk_blocks.size - 1
     geometry, grid = scenario.geometry, box.grid
     widths, cells = geometry.transverse_lengths, resolve_transverse_cells(scenario)
     mesh = clouds.make_mesh(grid.stride, grid.spacing, cells, widths)
@@ -112,6 +114,7 @@ def make_plane(
         displacement_per_field=(mobilities * box.time_step).astype(np.float32),
         valences=ions.valences,
         tables=clouds.make_tables(mesh, n_species, chunks),
+        chunk_species=ions.block_species[np.column_stack([chunk_blocks[:-1], chunk_blocks[1:] - 1])],
         shapes=np.stack([clouds.make_shapes(mesh, PIECE)] * chunks),
         looked_up=np.zeros((chunks, subsets, PIECE), dtype=np.float32),
     )
@@ -127,8 +130,7 @@ def make_plane(
         implicit=implicit,
         exact=exact,
         workspace=modes.make_workspace(box_modes, threads),
-        rows=np.zeros((threads, subsets, mesh.plane), dtype=np.int64),
-        node_charges=np.zeros(n_cells, dtype=np.int64),
+        scratch=clouds.make_scratch(mesh, threads),
         potential=np.zeros(n_cells),
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),

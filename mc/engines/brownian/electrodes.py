@@ -9,7 +9,6 @@ from numba import float32
 from mc.compilation import internal
 from mc.engines.brownian.crossing import charge_in_pores
 from mc.engines.brownian.plane import put_in, take_out
-from mc.field.clouds import sum_node_charges
 from mc.field.deposition import WEIGHT_ONE
 from mc.field.poisson import sum_side_charge
 from mc.membrane.protocols import CURRENT, FREE, charge_to_move
@@ -33,10 +32,9 @@ def membrane_charge(box, ions, sums, pores, plane):
     if plane is None:
         inside = float(sum_side_charge(sums.counts, ions.valences, 0, box.grid.stride))
     else:
-        sum_node_charges(plane.sums.charges, plane.mesh, plane.rows, plane.node_charges)
         weights = 0
         for node in range(box.grid.stride * plane.mesh.plane):
-            weights += plane.node_charges[node]
+            weights += plane.sums.charges[node]
         inside = weights / WEIGHT_ONE
     return inside + box.end_charges[0] + induced
 

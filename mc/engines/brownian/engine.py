@@ -532,7 +532,7 @@ def make_state(
             channels.potentials,
             place(scenario, seed),
             seed,
-            chunks,
+            scratch.chunk_blocks,
             threads,
         )
     if is_open:

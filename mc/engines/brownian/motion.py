@@ -37,6 +37,10 @@ INCREMENT_BITS = 24
 """Upper bits of a random word that make an increment; the lower 8 pre-select candidates for a pore."""
 
 
+CENTRE = np.float32((1 << (INCREMENT_BITS - 1)) - 0.5)
+"""The mean of all levels. It is subtracted from a float32, for a difference of two int32 has 64 bits."""
+
+
 def increment_scale(diffusion_coefficients: np.ndarray, time_step: float) -> np.ndarray:
     """Return what a 24-bit integer is multiplied with to give an increment of variance 2 D dt, float32, in nm."""
     largest_increment = np.sqrt(6.0 * diffusion_coefficients * time_step)
@@ -77,7 +81,7 @@ def draw_words(words, first_pair, step, key_0, key_1):
 @compiled
 def centre(word):
     """Return the upper bits of a random word as a number that is as often below zero as above."""
-    return float32(int32(uint32(word >> uint32(8))) - int32(1 << 23)) + float32(0.5)
+    return float32(int32(uint32(word >> uint32(8)))) - CENTRE
 
 
 @compiled

@@ -14,12 +14,12 @@ from mc.compilation import compiled, internal
 from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane_motion import Sheet
 from mc.field import clouds, deposition
-from mc.field.clouds import Mesh, sum_node_charges
-from mc.field.deposition import WEIGHT_ONE
+from mc.field.clouds import Mesh
 from mc.field.modes import (
     Factors,
     Modes,
     Workspace,
+    add_charge_in_plane,
     add_charge_in_slab,
     factorise,
     solve_systems,
@@ -79,9 +79,8 @@ class Plane(NamedTuple):
     exact: Factors
     """Of Gauss's law."""
     workspace: Workspace
-    rows: np.ndarray
-    """Working memory of `clouds.sum_node_charges`; as many of them as there are workers."""
-    node_charges: np.ndarray
+    scratch: np.ndarray
+    """See `clouds.make_scratch`."""
     potential: np.ndarray
     """(2 * stride * plane,) mV at each node, as the next drift sees it."""
     sampled: np.ndarray
@@ -169,15 +168,10 @@ def average_over_plane(values, n_plane, means):
 @internal
 def find_plane_potential(sums, box, ions, pores, plane, factors, potential):
     """Write the potential at each node of the charges in `sums`, in pores and in the reservoirs."""
-    mesh = plane.mesh
-    sum_node_charges(sums.charges, mesh, plane.rows, plane.node_charges)
+    transform_charges(sums.charges, plane.modes, plane.workspace)
     for side in range(2):
-        # The number of cells is a power of two.
-        share = box.end_charges[side] * (WEIGHT_ONE // mesh.plane)
-        first = (side * mesh.stride + box.end_nodes[side]) * mesh.plane
-        for m in range(first, first + mesh.plane):
-            plane.node_charges[m] += share
-    transform_charges(plane.node_charges, plane.modes, plane.workspace)
+        end = side * plane.mesh.stride + box.end_nodes[side]
+        add_charge_in_plane(box.end_charges[side], end, plane.modes, plane.workspace)
     for row in range(pores.n_ions[0]):
         entry = pores.table[row]
         valence = ions.valences[find_group(entry.ion, ions.first_ion)]

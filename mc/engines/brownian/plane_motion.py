@@ -25,6 +25,8 @@ COARSER = np.float32(1 << (INCREMENT_BITS - BITS))
 
 _ALL = (1 << BITS) - 1
 
+_CENTRE = np.float32((1 << (BITS - 1)) - 0.5)
+
 
 class Sheet(NamedTuple):
     """What moving ions along the membrane needs; one row of the working memory for each chunk of blocks."""
@@ -38,6 +40,8 @@ class Sheet(NamedTuple):
     valences: np.ndarray
     tables: np.ndarray
     """See `clouds.make_tables`."""
+    chunk_species: np.ndarray
+    """(chunks, 2) the first and the last species with ions in each chunk."""
     shapes: np.ndarray
     """(chunks, subsets, PIECE), see `clouds.make_shapes`."""
     looked_up: np.ndarray
@@ -47,43 +51,58 @@ class Sheet(NamedTuple):
 @compiled
 def centre_normal(word):
     """Return the upper bits of a random word as a number that is as often below zero as above."""
-    return float32(int32(uint32(word >> uint32(32 - BITS))) - int32(1 << (BITS - 1))) + float32(0.5)
+    return float32(int32(uint32(word >> uint32(32 - BITS)))) - _CENTRE
 
 
 @compiled
 def centre_transverse(word):
     """Return the bits of a random word between those for the normal and the lowest 8 in the same way."""
     bits = uint32(uint32(word >> uint32(32 - 2 * BITS)) & uint32(_ALL))
-    return float32(int32(bits) - int32(1 << (BITS - 1))) + float32(0.5)
+    return float32(int32(bits)) - _CENTRE
+
+
+@compiled
+def into_period(place, width, turns_per_length):
+    """Return a place along a periodic axis as one from 0 to its width."""
+    return place - width * np.floor(place * turns_per_length)
 
 
 @internal
-def move_normal(
+def move_on_two_axes(
     positions,
-    slopes,
+    coordinates,
+    normal_slopes,
+    transverse_slopes,
     outer_slopes,
-    outer_shapes,
+    normal_outer_shapes,
+    transverse_outer_shapes,
     factor,
+    transverse_factor,
     words,
     scale,
+    width,
     length_inside,
     length_outside,
     threshold_inside,
     threshold_outside,
 ):
-    """Move ions along the normal as `motion.drift_and_diffuse_block` does; return whether any is a candidate.
+    """Move ions along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
 
-    They drift by `factor` times the field, see `clouds.component`. Every random word is replaced with the flag of its
-    ion: the fewer arrays, the sooner a compiler sees that no two of them overlap.
+    They drift by a factor times the field, see `clouds.component`. Every random word is replaced with the flag of its
+    ion: the fewer arrays, the sooner a compiler sees that no two of them overlap. Returns whether any flag is set.
     """
     any_candidate = uint32(0)
+    turns_per_length = float32(1.0) / width
     for k in range(positions.size):
+        word, outer_slope = words[k], outer_slopes[k]
+        along = transverse_factor * component(transverse_slopes[k], outer_slope, transverse_outer_shapes[k])
+        moved = coordinates[k] + (along + scale * centre_transverse(word))
+        coordinates[k] = into_period(moved, width, turns_per_length)
         x = positions[k]
         outside = x > float32(0.0)
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
-        word = words[k]
-        displacement = factor * component(slopes[k], outer_slopes[k], outer_shapes[k])
+        displacement = factor * component(normal_slopes[k], outer_slope, normal_outer_shapes[k])
         target = aim(x, displacement, scale * centre_normal(word), length)
         is_candidate = may_enter(target, word, threshold)
         any_candidate = uint32(any_candidate | is_candidate)
@@ -95,12 +114,12 @@ def move_normal(
 
 @internal
 def move_round(coordinates, slopes, outer_slopes, outer_shapes, factor, words, scale, width):
-    """Move ions along a periodic axis, by `factor` times the field and by diffusion."""
+    """Move ions along one more periodic axis, by `factor` times the field and by diffusion."""
     turns_per_length = float32(1.0) / width
     for k in range(coordinates.size):
         displacement = factor * component(slopes[k], outer_slopes[k], outer_shapes[k])
         moved = coordinates[k] + (displacement + scale * centre_transverse(words[k]))
-        coordinates[k] = moved - width * np.floor(moved * turns_per_length)
+        coordinates[k] = into_period(moved, width, turns_per_length)
 
 
 @internal
@@ -110,7 +129,7 @@ def move_piece(
     first,
     species,
     words,
-    cells,
+    row_starts,
     increment_scale,
     baths,
     thresholds,
@@ -129,13 +148,13 @@ def move_piece(
     factor = sheet.displacement_per_field[species]
     scale = increment_scale * COARSER
     if has_field:
-        find_shapes(positions, transverse, first, mesh, cells, shapes)
-        look_up_slopes(sheet.slopes, cells, looked_up)
+        find_shapes(positions, transverse, first, mesh, row_starts, shapes)
+        look_up_slopes(sheet.slopes, row_starts, looked_up)
         add_inner_terms(looked_up, shapes, n)
     # Without a field nothing but zeros has ever been looked up.
     every_axis = looked_up.shape[0] - 1
     outer_slopes = looked_up[every_axis, :n]
-    for axis in range(sheet.widths.size):
+    for axis in range(1, sheet.widths.size):
         own = 2 << axis
         move_round(
             transverse[axis, first : first + n],
@@ -147,20 +166,25 @@ def move_piece(
             scale,
             sheet.widths[axis],
         )
-    any_candidate = move_normal(
+    any_candidate = move_on_two_axes(
         positions,
+        transverse[0, first : first + n],
         looked_up[1, :n],
+        looked_up[2, :n],
         outer_slopes,
         shapes[every_axis ^ 1, :n],
+        shapes[every_axis ^ 2, :n],
         factor,
+        factor * mesh.spacing_ratios[1],
         words,
         scale,
+        sheet.widths[0],
         baths.mirror_inside,
         baths.mirror_outside,
         thresholds[species, 0],
         thresholds[species, 1],
     )
     if has_field or deposits:
-        find_shapes(positions, transverse, first, mesh, cells, shapes)
-        add_shapes(shapes, cells, sheet.tables[chunk, species])
+        find_shapes(positions, transverse, first, mesh, row_starts, shapes)
+        add_shapes(shapes, row_starts, sheet.tables[chunk, species])
     return any_candidate

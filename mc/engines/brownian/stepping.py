@@ -263,7 +263,7 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
         refresh_factors(plane, sums.counts, ions.mobile_charges, box, step, field.conductivities)
         find_plane_potential(plane.sums, box, ions, pores, plane, plane.implicit, plane.potential)
         write_slopes(
-            plane.potential, 1.0 / box.grid.spacing, plane.mesh, plane.rows.shape[0], plane.sheet.slopes
+            plane.potential, 1.0 / box.grid.spacing, plane.mesh, plane.scratch.shape[0], plane.sheet.slopes
         )
     else:
         clamp_potential(field.clamped_drop, plane.mesh, plane.potential)
@@ -328,8 +328,8 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 @internal
 def merge_plane(plane, ions, counted, sums):
     """Write what the tables of all chunks add up to, with the counts in `counted` rows beside the membrane."""
-    workers = plane.rows.shape[0]
-    merge_tables(plane.sheet.tables, ions.valences, plane.mesh, workers, counted, sums)
+    sheet = plane.sheet
+    merge_tables(sheet.tables, sheet.chunk_species, ions.valences, plane.mesh, counted, plane.scratch, sums)
 
 
 @internal

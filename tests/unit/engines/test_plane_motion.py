@@ -10,15 +10,33 @@ LENGTH, WIDTH = np.float32(10.0), np.float32(6.0)
 
 
 @njit
-def move_normal(positions, slopes, outer_slopes, outer_shapes, factor, words, scale, threshold):
-    return plane_motion.move_normal(
+def move_on_two_axes(
+    positions,
+    coordinates,
+    normal_slopes,
+    transverse_slopes,
+    outer_slopes,
+    normal_outer_shapes,
+    transverse_outer_shapes,
+    factor,
+    transverse_factor,
+    words,
+    scale,
+    threshold,
+):
+    return plane_motion.move_on_two_axes(
         positions,
-        slopes,
+        coordinates,
+        normal_slopes,
+        transverse_slopes,
         outer_slopes,
-        outer_shapes,
+        normal_outer_shapes,
+        transverse_outer_shapes,
         factor,
+        transverse_factor,
         words,
         scale,
+        WIDTH,
         LENGTH,
         LENGTH,
         threshold,
@@ -63,12 +81,17 @@ def test_a_move_along_the_normal_is_that_of_one_dimension():
     in_plane, in_line, flags = positions.copy(), positions.copy(), np.zeros(n, np.uint32)
     displacements = np.float32(2.0) * (slopes + outer_slopes * outer_shapes)
     in_words, scale = words.copy(), np.float32(3.0 / 2**23)
-    found = move_normal(
+    places, still = np.full(n, 3.0, np.float32), np.zeros(n, np.float32)
+    found = move_on_two_axes(
         in_plane,
+        places,
         slopes,
+        still,
         outer_slopes,
         outer_shapes,
+        still,
         np.float32(2.0),
+        np.float32(1.0),
         in_words,
         scale * plane_motion.COARSER,
         np.uint32(128),
@@ -83,11 +106,38 @@ def test_a_move_along_the_normal_is_that_of_one_dimension():
     assert 0 < flags.sum() < n
 
 
+def test_a_move_along_both_axes_is_that_along_each():
+    random = np.random.default_rng(3)
+    n = 300
+    slopes, outer_slopes, outer_shapes = random.normal(0.0, 0.5, (3, n)).astype(np.float32)
+    places, still = random.uniform(0, WIDTH, n).astype(np.float32), np.zeros(n, np.float32)
+    words = random.integers(0, 2**32, n, dtype=np.uint32)
+    alone, scale = places.copy(), np.float32(1e-3)
+    move_round(alone, slopes, outer_slopes, outer_shapes, np.float32(0.7), words, scale)
+    move_on_two_axes(
+        np.full(n, 5.0, np.float32),
+        places,
+        still,
+        slopes,
+        outer_slopes,
+        still,
+        outer_shapes,
+        np.float32(1.0),
+        np.float32(0.7),
+        words,
+        scale,
+        np.uint32(0),
+    )
+    np.testing.assert_array_equal(places, alone)
+
+
 def test_a_piece_without_a_candidate_says_so():
     words = np.array([word(0, low=200), word(4095, low=0)], np.uint32)
     positions, still = np.float32([1.0, 1.0]), np.zeros(2, np.float32)
     scale = np.float32(3.0 / 2**11)
-    assert move_normal(positions, still, still, still, np.float32(0.0), words, scale, np.uint32(100)) == 0
+    none = np.float32(0.0)
+    arguments = (positions, still.copy(), *[still] * 5, none, none, words, scale, np.uint32(100))
+    assert move_on_two_axes(*arguments) == 0
     np.testing.assert_allclose(positions, [2.0, 4.0], atol=2e-3)
     assert not words.any()
 

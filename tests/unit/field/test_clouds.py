@@ -36,8 +36,8 @@ def deposit(positions, transverse, mesh, cells, shapes, table):
 
 
 @entry_point
-def merge(tables, mesh, workers, counted, sums):
-    clouds.merge_tables(tables, VALENCES, mesh, workers, counted, sums)
+def merge(tables, chunk_species, mesh, counted, scratch, sums):
+    clouds.merge_tables(tables, chunk_species, VALENCES, mesh, counted, scratch, sums)
 
 
 @njit
@@ -47,11 +47,6 @@ def add(x, transverse, ions, species, valences, mesh, sums):
             clouds.restore(x[k], transverse[:, k], species, valences[species], mesh, sums)
         else:
             clouds.withdraw(x[k], transverse[:, k], species, valences[species], mesh, sums)
-
-
-@entry_point
-def sum_charges(sums, mesh, scratch, node_charges):
-    clouds.sum_node_charges(sums.charges, mesh, scratch, node_charges)
 
 
 @entry_point
@@ -73,21 +68,16 @@ def tables_of(x, transverse, mesh, species=0, tables=None, chunk=0):
     return tables
 
 
-def merged(tables, mesh, workers=2, counted=STRIDE):
+def merged(tables, mesh, workers=2, counted=STRIDE, chunk_species=((0, 2), (0, 2))):
+    chunk_species = np.array(chunk_species)
     sums = clouds.make_sums(mesh, 3)
     sums.counts[:], sums.charges[:] = 7, 7
-    merge(tables, mesh, workers, counted, sums)
+    merge(tables, chunk_species, mesh, counted, clouds.make_scratch(mesh, workers), sums)
     return sums
 
 
-def deposited(x, transverse, mesh, species=0):
-    return merged(tables_of(x, transverse, mesh, species), mesh)
-
-
-def node_charges_of(sums, mesh, workers=2):
-    charges = np.full(sums.counts.shape[1], 7, dtype=np.int64)
-    sum_charges(sums, mesh, np.zeros((workers, 2 << mesh.cells.size, mesh.plane), np.int64), charges)
-    return charges
+def deposited(x, transverse, mesh, species=0, workers=2):
+    return merged(tables_of(x, transverse, mesh, species), mesh, workers)
 
 
 def field_at(x, transverse, mesh, potential):
@@ -129,7 +119,7 @@ def multilinear(x, transverse, mesh, potential):
 def test_deposit_conserves_charge_and_its_first_moment(box, n):
     mesh, widths = box
     x, transverse = random_ions(n, widths)
-    charges = node_charges_of(deposited(x, transverse, mesh, species=2), mesh)
+    charges = deposited(x, transverse, mesh, species=2).charges
     assert charges.sum() == 2 * n * WEIGHT_ONE
     outside = charges.reshape(2, STRIDE, -1)[1].sum(axis=1)
     moment = outside @ np.arange(STRIDE) * SPACING / WEIGHT_ONE
@@ -139,7 +129,7 @@ def test_deposit_conserves_charge_and_its_first_moment(box, n):
 def test_deposit_gives_every_node_its_multilinear_share(box):
     mesh, widths = box
     x, transverse = random_ions(300, widths)
-    charges = node_charges_of(deposited(x, transverse, mesh), mesh)
+    charges = deposited(x, transverse, mesh).charges
     random = np.random.default_rng(2)
     for _ in range(3):
         potential = random.normal(size=charges.size)
@@ -163,11 +153,25 @@ def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(box):
     assert whole.counts.sum() == 2000
 
 
-@pytest.mark.parametrize("workers", [1, 3, 5])
+@pytest.mark.parametrize("workers", [1, 3, 5, 200])
 def test_the_number_of_workers_does_not_matter(box, workers):
     mesh, widths = box
-    sums = deposited(*random_ions(500, widths), mesh)
-    np.testing.assert_array_equal(node_charges_of(sums, mesh, workers), node_charges_of(sums, mesh, 2))
+    ions = random_ions(500, widths)
+    sums, expected = (deposited(*ions, mesh, workers=n) for n in (workers, 2))
+    np.testing.assert_array_equal(sums.charges, expected.charges)
+    np.testing.assert_array_equal(sums.counts, expected.counts)
+
+
+def test_chunks_are_asked_only_for_the_species_that_they_have(box):
+    mesh, widths = box
+    ions = random_ions(100, widths)
+    tables = tables_of(*ions, mesh, species=1, chunk=1)
+    expected = deposited(*ions, mesh, species=1)
+    sums = merged(tables, mesh, chunk_species=((0, 0), (1, 2)))
+    np.testing.assert_array_equal(sums.charges, expected.charges)
+    assert not tables.any()
+    tables_of(*ions, mesh, species=1, tables=tables, chunk=1)
+    assert not merged(tables, mesh, chunk_species=((0, 1), (2, 2))).charges.any()
 
 
 def test_ions_added_one_by_one_are_those_of_a_block(box):
@@ -187,7 +191,7 @@ def test_ions_in_no_bath_have_no_charge_at_the_nodes(box):
     x, transverse = random_ions(10, widths)
     sums = deposited(np.copysign(PARKED, x), transverse, mesh)
     assert sums.counts.reshape(3, 2, STRIDE, -1)[0, :, -1].sum() == 10
-    assert not node_charges_of(sums, mesh).any()
+    assert not sums.charges.any()
 
 
 def test_species_add_up_by_their_valences(box):
@@ -219,12 +223,13 @@ def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension
         poisson.sum_node_charges(counts, weight_sums, valences, stride, node_charges)
 
     mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (6.0,))
-    sums = deposited(*random_ions(1000, np.float32([6.0])), mesh, species=2)
+    tables = tables_of(*random_ions(1000, np.float32([6.0])), mesh, species=2)
     expected = np.zeros(2 * STRIDE, np.int64)
     weight_sums = np.zeros((3, 2 * STRIDE), np.int64)
-    weight_sums[2] = sums.charges[:, 1] // 2
+    weight_sums[2] = tables[0, 2, :, 1]
+    sums = merged(tables, mesh)
     sum_1d(sums.counts, weight_sums, VALENCES, STRIDE, expected)
-    np.testing.assert_array_equal(node_charges_of(sums, mesh), expected)
+    np.testing.assert_array_equal(sums.charges, expected)
 
 
 def test_an_entry_holds_as_many_ions_as_promised():
@@ -234,13 +239,13 @@ def test_an_entry_holds_as_many_ions_as_promised():
     y = np.full((1, n), np.nextafter(np.float32(1), np.float32(0)), np.float32)
     sums = deposited(x, y, mesh)
     assert sums.counts[0, STRIDE] == n
-    np.testing.assert_array_equal(sums.charges[STRIDE], n * WEIGHT_ONE)
+    np.testing.assert_array_equal(sums.charges[STRIDE : STRIDE + 2], [0, n * WEIGHT_ONE])
 
 
 def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell():
     mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
     sums = deposited(np.float32([1.1]), np.float32([[6.0]]), mesh)
-    charges = node_charges_of(sums, mesh).reshape(2, STRIDE, 8)
+    charges = sums.charges.reshape(2, STRIDE, 8)
     assert charges[1, 4:6, 0].sum() == WEIGHT_ONE
 
 
