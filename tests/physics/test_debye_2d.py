@@ -84,6 +84,7 @@ def snapshots(engine, duration, settling=3.0, interval=0.25):
         for name, charge in (("K", 1.0), ("Cl", -1.0))
     }
     charges = np.concatenate([np.full(ions.size, charge) for charge, ions in mobile.items()])
+    # Sorting leaves the ions of a species among themselves.
     ions = np.concatenate(list(mobile.values()))
     for _ in range(round(duration / interval)):
         engine.advance(round(interval / engine.time_step))

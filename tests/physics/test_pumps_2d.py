@@ -16,6 +16,7 @@ from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
 
 WIDTH, DEPTH, LENGTH = 128.0, 500.0, 10.0
+SPACING, SPACING_ALONG = 0.5, 1.0
 PLENTY, SCARCE, POTASSIUM = 100.0, 20.0, 30.0
 """mM."""
 HALF_WIDTH = 20.0
@@ -64,8 +65,15 @@ def ions_of(engine, name):
 
 
 def places_of(engine):
-    state = engine.state
-    return np.stack([state.ions.positions, state.plane.transverse[0]]).astype(float)
+    """Return where each ion is, in the order of their names rather than of memory."""
+    state, places = engine.state, np.empty((2, engine.n_slots))
+    places[:, state.plane.names] = state.ions.positions, state.plane.transverse[0]
+    return places
+
+
+def share_within(distance, reach, spacing):
+    """Return what an ion shared between nodes counts for in a patch: the nodes at its edge are half in it."""
+    return np.clip((reach + spacing - distance) / (2.0 * spacing), 0.0, 1.0)
 
 
 def make_engine(sites):
@@ -87,7 +95,7 @@ def make_engine(sites):
         area=WIDTH * DEPTH,
         width=WIDTH,
         length=LENGTH,
-        grid={"grid_spacing": 0.5, "grid_spacing_y": 1.0},
+        grid={"grid_spacing": SPACING, "grid_spacing_y": SPACING_ALONG},
     )
     engine = BrownianEngine(patch, 1, 1.0, 1, 0.0)
     random, ions = np.random.default_rng(1), ions_of(engine, "Na")
@@ -111,8 +119,9 @@ def rate_at(engine, site):
     for name, n in MOVED.items():
         ions = ions_of(engine, name)
         normal = x[ions] * SIDE[name]
-        is_near = (normal > 0.0) & (normal < SENSING_REACH) & (distance_along(y[ions], site) < HALF_REACH)
-        concentration = is_near.sum() / volume
+        near = (normal > 0.0) * share_within(normal, SENSING_REACH, SPACING)
+        near *= share_within(distance_along(y[ions], site), HALF_REACH, SPACING_ALONG)
+        concentration = near.sum() / volume
         rate *= (concentration / (concentration + HALF_SATURATION[name])) ** n
     return rate
 

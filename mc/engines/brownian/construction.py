@@ -11,6 +11,7 @@ from mc.engines.brownian.exchange import Reservoirs
 from mc.engines.brownian.passes import Leavers
 from mc.engines.brownian.plane import Mouths, Plane
 from mc.engines.brownian.plane_motion import PIECE, Sheet
+from mc.engines.brownian.sorting import STRIPE
 from mc.engines.brownian.stepping import Box, Ions
 from mc.field import clouds, modes
 from mc.scenario.composition import Composition, solutions_over_time
@@ -110,17 +111,20 @@ def make_plane(
     mobilities = ions.valences * ions.diffusion_coefficients / box.thermal_potential
     sheet = Sheet(
         widths=np.array(widths, dtype=np.float32),
-        slopes=clouds.make_slopes(mesh),
+        potentials=clouds.make_potentials(mesh),
         displacement_per_field=(mobilities * box.time_step).astype(np.float32),
         valences=ions.valences,
         tables=clouds.make_tables(mesh, n_species, chunks),
         chunk_species=ions.block_species[np.column_stack([chunk_blocks[:-1], chunk_blocks[1:] - 1])],
         shapes=np.stack([clouds.make_shapes(mesh, PIECE)] * chunks),
         looked_up=np.zeros((chunks, subsets, PIECE), dtype=np.float32),
+        weights=np.zeros((chunks, subsets, PIECE), dtype=np.int32),
     )
     return Plane(
         mesh=mesh,
         transverse=transverse,
+        names=np.arange(n_ions, dtype=np.uint32),
+        stripe_starts=np.zeros((n_species, -(-cells[-1] // STRIPE) + 1), dtype=np.int64),
         sums=clouds.make_sums(mesh, n_species),
         sheet=sheet,
         mouths=_make_mouths(scenario, ions, box, pores, drops, placement),
@@ -135,6 +139,7 @@ def make_plane(
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
         look_sums=clouds.make_sums(mesh, n_species),
+        look_counts=np.zeros((n_species, n_cells), dtype=np.int64),
         look_potential=np.zeros(n_cells),
         exit_key=stream_key(seed, streams.EXIT),
     )

@@ -26,7 +26,7 @@ from numba import float32, int64, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import reflect
-from mc.engines.brownian.plane import find_group, is_beneath, place_in_mouth, put_in, take_out
+from mc.engines.brownian.plane import find_group, is_beneath, name_of, place_in_mouth, put_in, take_out
 from mc.field.deposition import PARKED, Sums
 from mc.streams import normal_pair, uniform_pair
 
@@ -402,7 +402,7 @@ def release(row, side, distance, species, pores, scene, step, crossings, plane):
         pores.crossings[scene.chains[entry.channel].channel_type, species, direction] += 1
         event = crossings.rows[crossings.n[0]]
         event.step = step + 1
-        event.ion = entry.ion
+        event.ion = name_of(entry.ion, plane)
         event.channel = entry.channel
         event.species = species
         event.direction = 1 if direction == OUTWARD else -1

@@ -94,7 +94,7 @@ class BrownianEngine(DrivenEngine):
         state.sums.counts[:] = state.look.counts
         state.sums.weight_sums[:] = state.look.weight_sums
         if state.plane is not None:
-            state.plane.sums.counts[:] = state.plane.look_sums.counts
+            state.plane.sums.weights[:] = state.plane.look_sums.weights
             state.plane.sums.charges[:] = state.plane.look_sums.charges
         stepping.advance(state, 0)
 
@@ -153,8 +153,8 @@ class BrownianEngine(DrivenEngine):
         }
         if plane is not None:
             arrays |= {
-                **named("plane", plane, "transverse", "potential", "sampled"),
-                **named("plane.sums", plane.sums, "counts", "charges"),
+                **named("plane", plane, "transverse", "names", "potential", "sampled"),
+                **named("plane.sums", plane.sums, "weights", "charges"),
                 **named("plane.implicit", plane.implicit, "multipliers", "inverse_pivots"),
             }
         if reservoirs is not None:
@@ -297,39 +297,49 @@ class BrownianEngine(DrivenEngine):
             ions[:, side] = bath_counts[:, side, cells.start : cells.stop + 1].sum(axis=1)
         return ions / self._bulk_volumes / IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 
-    def _physical_positions(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
-        """Return the position of each ion along x, of all without `slots`; in pores it is the depth."""
-        if slots is not None and slots.size == 0:
+    def _slots_of(self, ions: NDArray[np.int64] | None) -> slice | NDArray[np.int64]:
+        """Return where in memory some ions are, or all in order: elsewhere than they were once they are sorted."""
+        if self.state.plane is None:
+            return slice(None) if ions is None else ions
+        slots = np.empty(self.n_slots, dtype=np.int64)
+        slots[self.state.plane.names] = np.arange(self.n_slots)
+        return slots if ions is None else slots[ions]
+
+    def _physical_positions(self, ions: NDArray[np.int64] | None) -> NDArray[np.float64]:
+        """Return the position of each ion along x, of all without `ions`; in pores it is the depth."""
+        if ions is not None and ions.size == 0:
             return np.zeros(0, dtype=np.float32)
-        positions = self.state.look.positions
-        positions = positions if slots is None else positions[slots]
+        positions = self.state.look.positions[self._slots_of(ions)]
         thickness = self.scenario.membrane.thickness
         x = np.where(positions > 0, positions + np.float32(thickness), positions)
         x[positions >= motion.BEYOND] = np.nan
-        which, in_pores = self._in_pores_among(slots)
+        which, in_pores = self._in_pores_among(ions)
         x[which] = in_pores["depth"]
         return x
 
-    def _places(self, slots: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    def _places(self, ions: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """Return the place of each ion along each transverse axis; those in pores are where their channel is."""
         plane, positions = self.state.plane, self.state.look.positions
-        n = positions.size if slots is None else slots.size
+        n = positions.size if ions is None else ions.size
         if plane is None or n == 0:
             return np.zeros((0 if plane is None else len(plane.transverse), n))
-        chosen = slice(None) if slots is None else slots
-        places: NDArray[np.float64] = plane.look_transverse[:, chosen].astype(np.float64)
-        places[:, positions[chosen] >= motion.BEYOND] = np.nan
-        which, in_pores = self._in_pores_among(slots)
+        slots = self._slots_of(ions)
+        places: NDArray[np.float64] = plane.look_transverse[:, slots].astype(np.float64)
+        places[:, positions[slots] >= motion.BEYOND] = np.nan
+        which, in_pores = self._in_pores_among(ions)
         places[:, which] = plane.mouths.sites[in_pores["channel"]]
         return places
 
-    def _in_pores_among(self, slots: NDArray[np.int64] | None) -> tuple[NDArray[np.intp], NDArray]:
-        """Return which of `slots` are in pores, and the pores' entries of these."""
+    def _in_pores_among(self, ions: NDArray[np.int64] | None) -> tuple[NDArray[np.intp], NDArray]:
+        """Return which of some ions, in order, are in pores, and the pores' entries of these."""
         in_pores = self._ions_in_pores()
-        if slots is None:
-            return in_pores["ion"].astype(np.intp), in_pores
-        at = np.searchsorted(slots, in_pores["ion"])
-        is_among = np.append(slots, -1)[at] == in_pores["ion"]
+        names = in_pores["ion"]
+        if self.state.plane is not None:
+            names = self.state.plane.names[names]
+        if ions is None:
+            return names.astype(np.intp), in_pores
+        at = np.searchsorted(ions, names)
+        is_among = np.append(ions, -1)[at] == names
         return at[is_among], in_pores[is_among]
 
     def _displaced_charge(self, species_in_pores: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -370,7 +380,7 @@ class BrownianEngine(DrivenEngine):
         if plane is None:
             return None
         stride, n_along = self.state.box.grid.stride, plane.mesh.plane
-        counts = plane.look_sums.counts.reshape(-1, 2, stride, n_along)[:, :, :-2]
+        counts = plane.look_counts.reshape(-1, 2, stride, n_along)[:, :, :-2]
         per_millimolar = self._cell_ions_per_millimolar[:, np.newaxis] / n_along
         potential = plane.look_potential.reshape(2, stride, n_along)[:, :-1]
         return Maps(

@@ -133,11 +133,13 @@ def drift_at_end(species, side, place, reservoirs, drift, plane):
     if plane is None:
         half = drift.shape[1] // 2
         return -float(drift[species, side * half + reservoirs.end_cells[side]])
-    row = side * plane.mesh.stride + reservoirs.end_cells[side]
-    slopes = plane.sheet.slopes[row * plane.mesh.plane + place]
+    n_along = plane.mesh.plane
+    near = (side * plane.mesh.stride + reservoirs.end_cells[side]) * n_along
+    far, following = near + n_along, (place + 1) % n_along
     # The normal component is linear along the cell: that of its middle.
-    field = slopes[1] + 0.5 * slopes[3]
-    return -float(field * plane.sheet.displacement_per_field[species])
+    rise = 0.5 * (plane.potential[far + place] - plane.potential[near + place])
+    rise += 0.5 * (plane.potential[far + following] - plane.potential[near + following])
+    return rise * plane.mesh.inverse_spacing * plane.sheet.displacement_per_field[species]
 
 
 @internal

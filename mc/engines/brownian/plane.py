@@ -15,6 +15,7 @@ from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane_motion import Sheet
 from mc.field import clouds, deposition
 from mc.field.clouds import Mesh
+from mc.field.deposition import WEIGHT_ONE
 from mc.field.modes import (
     Factors,
     Modes,
@@ -26,7 +27,6 @@ from mc.field.modes import (
     transform_charges,
     transform_potential,
 )
-from mc.field.poisson import sum_conductivities
 from mc.streams import uniform
 
 SAMPLE_EVERY = 16
@@ -66,6 +66,10 @@ class Plane(NamedTuple):
     mesh: Mesh
     transverse: np.ndarray
     """(axes, ions) float32, nm, from 0 to the width."""
+    names: np.ndarray
+    """(ions,) uint32, which ion it is that is in each slot of memory, see `mc.engines.brownian.sorting`."""
+    stripe_starts: np.ndarray
+    """(species, stripes + 1) working memory for sorting."""
     sums: clouds.Sums
     sheet: Sheet
     mouths: Mouths
@@ -87,6 +91,8 @@ class Plane(NamedTuple):
     """(2 * stride,) conductivity as last sampled."""
     look_transverse: np.ndarray
     look_sums: clouds.Sums
+    look_counts: np.ndarray
+    """(species, 2 * stride * plane), see `clouds.count_ions`."""
     look_potential: np.ndarray
     exit_key: np.ndarray
 
@@ -100,7 +106,13 @@ def find_group(member, first_member):
     return group
 
 
-# --- single ions in the sums ---
+# --- single ions ---
+
+
+@internal
+def name_of(ion, plane):
+    """Return which ion it is that is in a slot of memory: where they are never sorted, its number."""
+    return ion if plane is None else int64(plane.names[ion])
 
 
 @internal
@@ -127,19 +139,19 @@ def put_in(ion, x, species, sums, plane):
 
 
 @internal
-def rows_to_count(step, is_sensed, mesh):
-    """Return in how many rows beside the membrane the ions must be counted in a step.
+def entries_to_weigh(step, is_sensed, mesh):
+    """Return in how many entries beside the membrane the weights of each species are needed after a step.
 
     In all of them where the conductivity is about to be sampled; as far as pumps and gates with ligands sense, if
     there are any; else in none, for the field needs no more than the charges.
     """
     if (step + 1) % SAMPLE_EVERY == 0:
         return mesh.stride
-    return sensed_rows(1.0 / mesh.inverse_spacing) if is_sensed else 0
+    return sensed_cells(1.0 / mesh.inverse_spacing) + 1 if is_sensed else 0
 
 
 @compiled
-def sensed_rows(spacing):
+def sensed_cells(spacing):
     """Return how many cells along the normal are within SENSING_REACH of the membrane, at least one."""
     return max(1, int64(SENSING_REACH / spacing))
 
@@ -200,15 +212,33 @@ def set_drops(mesh, potential, mouths):
 
 
 @internal
-def refresh_factors(plane, counts, mobile_charges, box, step, conductivities):
+def sample_conductivities(weights, mobile_charges, grid, mesh, conductivities):
+    """Write the conductivity of each cell along the normal, the mean of that at its two nodes, in e/(mV nm ns).
+
+    `weights`: see `clouds.Sums`; `mobile_charges`: see `stepping.Ions`.
+    """
+    conductivities[:] = 0.0
+    for species in range(mobile_charges.size):
+        for row in range(conductivities.size):
+            total = int64(0)
+            for node in range(row * mesh.plane, (row + 1) * mesh.plane):
+                total += weights[species, node]
+            # A node at the face has but half a cell.
+            length = grid.spacing if row % mesh.stride > 0 else 0.5 * grid.spacing
+            at_node = mobile_charges[species] * total / (WEIGHT_ONE * grid.area * length)
+            conductivities[row] += 0.5 * at_node
+            if row % mesh.stride > 0:
+                conductivities[row - 1] += 0.5 * at_node
+
+
+@internal
+def refresh_factors(plane, mobile_charges, box, step, conductivities):
     """Let the semi-implicit field follow the conductivity, averaged over planes and time.
 
-    The last cell of a bath, which may be only partly in it, keeps what it had at the start. `counts`: (species, 2 *
-    stride), written here when a sample is due.
+    The last cell of a bath, which may be only partly in it, keeps what it had at the start.
     """
     if step % SAMPLE_EVERY == 0:
-        sum_over_plane(plane.sums.counts, plane.mesh.plane, counts)
-        sum_conductivities(counts, mobile_charges, box.grid, plane.sampled)
+        sample_conductivities(plane.sums.weights, mobile_charges, box.grid, plane.mesh, plane.sampled)
         for side in range(2):
             first = side * plane.mesh.stride
             for cell in range(first, first + box.end_nodes[side] - 1):
@@ -246,25 +276,35 @@ def find_patch(site, side, mesh, lengths):
     """Return the cells within SENSING_REACH of a site: how many along the normal, how many along the membrane, the
     first of these, which may be below zero on the periodic axis."""
     spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
-    n_normal = max(1, min(sensed_rows(spacing), int64(lengths[side] / spacing)))
+    n_normal = max(1, min(sensed_cells(spacing), int64(lengths[side] / spacing)))
     n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.plane)
     return n_normal, n_along, int64(site / spacing_along) - n_along // 2
 
 
 @internal
 def local_concentrations_at(site, plane, lengths, ions_per_volume, concentrations):
-    """Write the concentrations within SENSING_REACH of a site, each way, (species, 2), mM."""
+    """Write the concentrations within SENSING_REACH of a site, each way, (species, 2), mM.
+
+    Ions are shared among nodes, of which those at the edge of the patch are half in it. That at the face is all in,
+    and so is one at a far end.
+    """
     mesh = plane.mesh
-    cell_volume = plane.depth / mesh.inverse_spacing / mesh.inverse_spacings[0]
+    spacing = 1.0 / mesh.inverse_spacing
+    cell_volume = plane.depth * spacing / mesh.inverse_spacings[0]
     for side in range(2):
         n_normal, n_along, first = find_patch(site, side, mesh, lengths)
         volume = n_normal * n_along * cell_volume
+        ends_at_wall = (n_normal + 0.5) * spacing > lengths[side]
         for species in range(concentrations.shape[0]):
-            ions = 0
-            for row in range(side * mesh.stride, side * mesh.stride + n_normal):
-                for k in range(n_along):
-                    ions += plane.sums.counts[species, row * mesh.plane + (first + k) % mesh.plane]
-            concentrations[species, side] = ions / volume / ions_per_volume
+            weight = 0.0
+            for entry in range(n_normal + 1):
+                share = 0.5 if entry == n_normal and not ends_at_wall else 1.0
+                row = (side * mesh.stride + entry) * mesh.plane
+                for k in range(n_along + 1):
+                    share_along = 0.5 if k == 0 or k == n_along else 1.0
+                    node = row + (first + k) % mesh.plane
+                    weight += share * share_along * plane.sums.weights[species, node]
+            concentrations[species, side] = weight / WEIGHT_ONE / volume / ions_per_volume
 
 
 @internal

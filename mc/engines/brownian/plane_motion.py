@@ -12,7 +12,14 @@ from numba import float32, int32, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import INCREMENT_BITS, aim, may_enter, reflect
-from mc.field.clouds import add_inner_terms, add_shapes, component, find_shapes, look_up_slopes
+from mc.field.clouds import (
+    add_inner_terms,
+    add_weights,
+    component,
+    find_shapes,
+    find_weights,
+    look_up_differences,
+)
 
 PIECE = 512
 """Ions of a block that are moved together; a divisor of BLOCK."""
@@ -33,8 +40,8 @@ class Sheet(NamedTuple):
 
     widths: np.ndarray
     """(axes,) float32, nm."""
-    slopes: np.ndarray
-    """See `clouds.make_slopes`: of the field in mV/nm."""
+    potentials: np.ndarray
+    """See `clouds.make_potentials`."""
     displacement_per_field: np.ndarray
     """(species,) float32, mobility times time step, nm2/mV."""
     valences: np.ndarray
@@ -46,6 +53,8 @@ class Sheet(NamedTuple):
     """(chunks, subsets, PIECE), see `clouds.make_shapes`."""
     looked_up: np.ndarray
     """(chunks, subsets, PIECE) float32."""
+    weights: np.ndarray
+    """(chunks, subsets, PIECE) int32, see `clouds.weigh_corners`."""
 
 
 @compiled
@@ -71,9 +80,9 @@ def into_period(place, width, turns_per_length):
 def move_on_two_axes(
     positions,
     coordinates,
-    normal_slopes,
-    transverse_slopes,
-    outer_slopes,
+    normal_differences,
+    transverse_differences,
+    outer_differences,
     normal_outer_shapes,
     transverse_outer_shapes,
     factor,
@@ -88,21 +97,22 @@ def move_on_two_axes(
 ):
     """Move ions along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
 
-    They drift by a factor times the field, see `clouds.component`. Every random word is replaced with the flag of its
+    They drift by a factor times what `clouds.component` returns. Every random word is replaced with the flag of its
     ion: the fewer arrays, the sooner a compiler sees that no two of them overlap. Returns whether any flag is set.
     """
     any_candidate = uint32(0)
     turns_per_length = float32(1.0) / width
     for k in range(positions.size):
-        word, outer_slope = words[k], outer_slopes[k]
-        along = transverse_factor * component(transverse_slopes[k], outer_slope, transverse_outer_shapes[k])
+        word, outer_difference = words[k], outer_differences[k]
+        rise = component(transverse_differences[k], outer_difference, transverse_outer_shapes[k])
+        along = transverse_factor * rise
         moved = coordinates[k] + (along + scale * centre_transverse(word))
         coordinates[k] = into_period(moved, width, turns_per_length)
         x = positions[k]
         outside = x > float32(0.0)
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
-        displacement = factor * component(normal_slopes[k], outer_slope, normal_outer_shapes[k])
+        displacement = factor * component(normal_differences[k], outer_difference, normal_outer_shapes[k])
         target = aim(x, displacement, scale * centre_normal(word), length)
         is_candidate = may_enter(target, word, threshold)
         any_candidate = uint32(any_candidate | is_candidate)
@@ -113,11 +123,11 @@ def move_on_two_axes(
 
 
 @internal
-def move_round(coordinates, slopes, outer_slopes, outer_shapes, factor, words, scale, width):
-    """Move ions along one more periodic axis, by `factor` times the field and by diffusion."""
+def move_round(coordinates, differences, outer_differences, outer_shapes, factor, words, scale, width):
+    """Move ions along one more periodic axis, by drift as along the others and by diffusion."""
     turns_per_length = float32(1.0) / width
     for k in range(coordinates.size):
-        displacement = factor * component(slopes[k], outer_slopes[k], outer_shapes[k])
+        displacement = factor * component(differences[k], outer_differences[k], outer_shapes[k])
         moved = coordinates[k] + (displacement + scale * centre_transverse(words[k]))
         coordinates[k] = into_period(moved, width, turns_per_length)
 
@@ -129,7 +139,7 @@ def move_piece(
     first,
     species,
     words,
-    row_starts,
+    nodes,
     increment_scale,
     baths,
     thresholds,
@@ -145,46 +155,49 @@ def move_piece(
     """
     n = positions.size
     shapes, looked_up = sheet.shapes[chunk], sheet.looked_up[chunk]
-    factor = sheet.displacement_per_field[species]
+    # The field is minus the slope of the potential.
+    factor = -sheet.displacement_per_field[species] * mesh.inverse_spacing
     scale = increment_scale * COARSER
     if has_field:
-        find_shapes(positions, transverse, first, mesh, row_starts, shapes)
-        look_up_slopes(sheet.slopes, row_starts, looked_up)
+        find_shapes(positions, transverse, first, mesh, nodes, shapes)
+        look_up_differences(sheet.potentials, nodes, mesh, looked_up)
         add_inner_terms(looked_up, shapes, n)
     # Without a field nothing but zeros has ever been looked up.
     every_axis = looked_up.shape[0] - 1
-    outer_slopes = looked_up[every_axis, :n]
-    for axis in range(1, sheet.widths.size):
+    outer_differences = looked_up[every_axis, :n]
+    last = sheet.widths.size - 1
+    for axis in range(last):
         own = 2 << axis
         move_round(
             transverse[axis, first : first + n],
             looked_up[own, :n],
-            outer_slopes,
+            outer_differences,
             shapes[every_axis ^ own, :n],
             factor * mesh.spacing_ratios[axis + 1],
             words,
             scale,
             sheet.widths[axis],
         )
+    fastest = 2 << last
     any_candidate = move_on_two_axes(
         positions,
-        transverse[0, first : first + n],
+        transverse[last, first : first + n],
         looked_up[1, :n],
-        looked_up[2, :n],
-        outer_slopes,
+        looked_up[fastest, :n],
+        outer_differences,
         shapes[every_axis ^ 1, :n],
-        shapes[every_axis ^ 2, :n],
+        shapes[every_axis ^ fastest, :n],
         factor,
-        factor * mesh.spacing_ratios[1],
+        factor * mesh.spacing_ratios[last + 1],
         words,
         scale,
-        sheet.widths[0],
+        sheet.widths[last],
         baths.mirror_inside,
         baths.mirror_outside,
         thresholds[species, 0],
         thresholds[species, 1],
     )
     if has_field or deposits:
-        find_shapes(positions, transverse, first, mesh, row_starts, shapes)
-        add_shapes(shapes, row_starts, sheet.tables[chunk, species])
+        find_weights(positions, transverse, first, mesh, nodes, shapes, sheet.weights[chunk])
+        add_weights(sheet.weights[chunk], nodes, mesh, sheet.tables[chunk, species])
     return any_candidate

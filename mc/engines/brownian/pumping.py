@@ -5,6 +5,7 @@ from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane import (
     local_concentrations_at,
     local_potential_at,
+    name_of,
     put_in,
     take_out,
 )
@@ -110,7 +111,7 @@ def turn(pumps, i_pump, pump_type, direction, step, positions, first_ion, length
                 row.step = step + 1
                 row.cycle = cycle
                 row.pump = i_pump
-                row.ion = ion
+                row.ion = name_of(ion, plane)
                 row.species = species
                 row.direction = 1 if side == 0 else -1
                 moves.n[0] += 1

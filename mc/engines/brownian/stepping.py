@@ -24,15 +24,16 @@ from mc.engines.brownian.passes import Leavers, merge_chunks, move_all
 from mc.engines.brownian.plane import (
     Plane,
     average_over_plane,
+    entries_to_weigh,
     find_plane_potential,
     local_concentrations_at,
     refresh_factors,
-    rows_to_count,
     set_drops,
     sum_over_plane,
 )
 from mc.engines.brownian.pumping import local_concentrations, pump
-from mc.field.clouds import merge_tables, write_slopes
+from mc.engines.brownian.sorting import SORT_EVERY, sort
+from mc.field.clouds import count_ions, merge_tables, write_potentials
 from mc.field.deposition import WEIGHT_ONE, Sums
 from mc.field.poisson import (
     Grid,
@@ -260,11 +261,9 @@ def add_end_charges(box, node_charges):
 def solve_in_plane(box, ions, sums, pores, field, step, plane):
     """Find the field with transverse axes, and the drop at each channel."""
     if np.isnan(field.clamped_drop):
-        refresh_factors(plane, sums.counts, ions.mobile_charges, box, step, field.conductivities)
+        refresh_factors(plane, ions.mobile_charges, box, step, field.conductivities)
         find_plane_potential(plane.sums, box, ions, pores, plane, plane.implicit, plane.potential)
-        write_slopes(
-            plane.potential, 1.0 / box.grid.spacing, plane.mesh, plane.scratch.shape[0], plane.sheet.slopes
-        )
+        write_potentials(plane.potential, plane.mesh, plane.scratch.shape[0], plane.sheet.potentials)
     else:
         clamp_potential(field.clamped_drop, plane.mesh, plane.potential)
     field.slab_drop[0] = set_drops(plane.mesh, plane.potential, plane.mouths)
@@ -291,7 +290,8 @@ def find_potential(box, ions, pores, field, look, scratch, plane, line):
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
         merge_plane(plane, ions, plane.mesh.stride, plane.look_sums)
-        sum_over_plane(plane.look_sums.counts, plane.mesh.plane, look.counts)
+        count_ions(look.positions, plane.look_transverse, ions.first_ion, plane.mesh, plane.look_counts)
+        sum_over_plane(plane.look_counts, plane.mesh.plane, look.counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
         else:
@@ -326,10 +326,10 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def merge_plane(plane, ions, counted, sums):
-    """Write what the tables of all chunks add up to, with the counts in `counted` rows beside the membrane."""
+def merge_plane(plane, ions, asked_for, sums):
+    """Write what the tables of all chunks add up to, see `clouds.merge_tables`."""
     sheet = plane.sheet
-    merge_tables(sheet.tables, sheet.chunk_species, ions.valences, plane.mesh, counted, plane.scratch, sums)
+    merge_tables(sheet.tables, sheet.chunk_species, ions.valences, plane.mesh, asked_for, plane.scratch, sums)
 
 
 @internal
@@ -356,7 +356,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        counted = rows_to_count(step, is_sensed, plane.mesh)
+        asked_for = entries_to_weigh(step, is_sensed, plane.mesh)
         has_field = uint32(np.isnan(field.clamped_drop))
         move_all(
             ions,
@@ -372,12 +372,12 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             plane.mesh,
             plane.sheet,
             has_field,
-            uint32(counted > 0),
+            uint32(asked_for > 0),
             plane.transverse,
             plane.transverse,
         )
-        if has_field or counted > 0:
-            merge_plane(plane, ions, counted, plane.sums)
+        if has_field or asked_for > 0:
+            merge_plane(plane, ions, asked_for, plane.sums)
 
 
 @internal
@@ -555,6 +555,8 @@ def advance(state, n_steps):
     made = 0
     while made < n_steps and not must_be_drained(events):
         step = state.step[0]
+        if step % SORT_EVERY == 0:
+            sort(ions, pores, reservoirs, scratch, look, plane)
 
         # The field, for the drift that is due, and the chances of entering a pore.
         prepare_move(box, ions, sums, pores, channels, field, step, plane, line)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from small_membrane import TABLES
 
+from mc.constants import SENSING_REACH
 from mc.engines.brownian import crossing
 from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.brownian.sorting import SORT_EVERY
 from mc.field import clouds
 from mc.scenario.schema import Scenario
 
@@ -65,8 +67,33 @@ def test_running_sums_are_those_of_a_fresh_deposit(engine):
             plane.mesh,
             fresh,
         )
-    np.testing.assert_array_equal(fresh.counts, plane.sums.counts)
     np.testing.assert_array_equal(fresh.charges, plane.sums.charges)
+    # Elsewhere the species are weighed only now and then.
+    is_sensed = np.arange(2 * plane.mesh.stride) % plane.mesh.stride <= int(
+        SENSING_REACH / state.box.grid.spacing
+    )
+    rows = (-1, 2 * plane.mesh.stride, plane.mesh.plane)
+    np.testing.assert_array_equal(
+        fresh.weights.reshape(rows)[:, is_sensed], plane.sums.weights.reshape(rows)[:, is_sensed]
+    )
+
+
+def test_ions_keep_their_names_when_they_are_sorted():
+    """Whoever follows an ion sees it go on from where it was, though its slot of memory changes."""
+    engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
+    engine.advance(SORT_EVERY)
+    names = engine.state.plane.names.copy()
+    before, chosen = engine.observe(), np.array([3, 40, 500, 7000])
+    engine.advance(1)
+    assert (engine.state.plane.names != names).mean() > 0.9
+    np.testing.assert_array_equal(np.sort(engine.state.plane.names), np.arange(engine.n_slots))
+    after, few = engine.observe(), engine.observe(chosen)
+    farthest = 2.0 * math.sqrt(6.0 * engine.composition.diffusion_coefficients.max() * 0.5)
+    moved = np.abs(after.places[0] - before.places[0])
+    assert np.nanmax(np.minimum(moved, WIDTH - moved)) < farthest
+    assert np.nanmax(np.abs(after.positions - before.positions)) < farthest + 4.0
+    np.testing.assert_array_equal(few.positions, after.positions[chosen])
+    np.testing.assert_array_equal(few.places, after.places[:, chosen])
 
 
 def test_places_are_on_the_axis_and_uniform_along_it(engine):
@@ -89,7 +116,8 @@ def test_ions_come_out_within_the_mouth_of_their_channel():
         engine.advance(1)
         crossings = engine.drain_events()["crossings"]
         for channel, ion in zip(crossings["channel"], crossings["ion"], strict=True):
-            distance = abs(engine.state.plane.transverse[0, ion] - sites[channel])
+            slot = np.flatnonzero(engine.state.plane.names == ion)[0]
+            distance = abs(engine.state.plane.transverse[0, slot] - sites[channel])
             assert min(distance, WIDTH - distance) <= 0.5 + 1e-5
             seen += 1
     assert seen > 10
@@ -98,17 +126,17 @@ def test_ions_come_out_within_the_mouth_of_their_channel():
 def test_every_ion_enters_a_channel_whose_mouth_it_is_in():
     engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
     sites, seen = engine.state.plane.mouths.sites, 0
-    before = set()
+    before, names = set(), engine.state.plane.names
     for _ in range(100):
         engine.advance(1)
         table = engine.state.pores.table[: engine.state.pores.n_ions[0]]
         for row in table:
-            if row["ion"] not in before:
+            if names[row["ion"]] not in before:
                 # Ions in no bath keep the place at which they entered until the next move.
                 distance = abs(engine.state.plane.transverse[0, row["ion"]] - sites[row["channel"]])
                 assert min(distance, WIDTH - distance) <= 0.5 + 1e-5
                 seen += 1
-        before = set(table["ion"])
+        before = set(names[table["ion"]])
     assert seen > 10
 
 

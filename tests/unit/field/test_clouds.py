@@ -3,7 +3,7 @@ import pytest
 from numba import njit, set_num_threads
 
 from mc.compilation import entry_point
-from mc.field import clouds, poisson
+from mc.field import clouds, deposition, poisson
 from mc.field.deposition import PARKED, WEIGHT_ONE
 
 SPACING, STRIDE = 0.25, 42  # baths of 10 nm
@@ -30,14 +30,14 @@ def random_ions(n, widths, seed=1):
 
 
 @entry_point
-def deposit(positions, transverse, mesh, cells, shapes, table):
-    clouds.find_shapes(positions, transverse, 0, mesh, cells, shapes)
-    clouds.add_shapes(shapes, cells, table)
+def deposit(positions, transverse, mesh, nodes, shapes, weights, table):
+    clouds.find_weights(positions, transverse, 0, mesh, nodes, shapes, weights)
+    clouds.add_weights(weights, nodes, mesh, table)
 
 
 @entry_point
-def merge(tables, chunk_species, mesh, counted, scratch, sums):
-    clouds.merge_tables(tables, chunk_species, VALENCES, mesh, counted, scratch, sums)
+def merge(tables, chunk_species, mesh, asked_for, scratch, sums):
+    clouds.merge_tables(tables, chunk_species, VALENCES, mesh, asked_for, scratch, sums)
 
 
 @njit
@@ -50,29 +50,39 @@ def add(x, transverse, ions, species, valences, mesh, sums):
 
 
 @entry_point
-def write_slopes(potential, factor, mesh, slopes):
-    clouds.write_slopes(potential, factor, mesh, 2, slopes)
+def write_potentials(potential, mesh, potentials):
+    clouds.write_potentials(potential, mesh, 2, potentials)
 
 
 @entry_point
-def gather(x, transverse, cells, mesh, slopes, shapes, looked_up):
-    clouds.find_shapes(x, transverse, 0, mesh, cells, shapes)
-    clouds.look_up_slopes(slopes, cells, looked_up)
+def gather(x, transverse, nodes, mesh, potentials, shapes, looked_up):
+    clouds.find_shapes(x, transverse, 0, mesh, nodes, shapes)
+    clouds.look_up_differences(potentials, nodes, mesh, looked_up)
     clouds.add_inner_terms(looked_up, shapes, x.size)
+
+
+@entry_point
+def weigh(x, transverse, nodes, mesh, shapes, weights):
+    clouds.find_shapes(x, transverse, 0, mesh, nodes, shapes)
+    clouds.weigh_corners(shapes, x.size, weights)
+
+
+@entry_point
+def count(x, transverse, first_ion, mesh, counts):
+    clouds.count_ions(x, transverse, first_ion, mesh, counts)
 
 
 def tables_of(x, transverse, mesh, species=0, tables=None, chunk=0):
     tables = clouds.make_tables(mesh, 3, 2) if tables is None else tables
-    shapes, cells = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
-    deposit(x, transverse, mesh, cells, shapes, tables[chunk, species])
+    shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
+    deposit(x, transverse, mesh, nodes, shapes, np.zeros(shapes.shape, np.int32), tables[chunk, species])
     return tables
 
 
-def merged(tables, mesh, workers=2, counted=STRIDE, chunk_species=((0, 2), (0, 2))):
-    chunk_species = np.array(chunk_species)
+def merged(tables, mesh, workers=2, asked_for=STRIDE, chunk_species=((0, 2), (0, 2))):
     sums = clouds.make_sums(mesh, 3)
-    sums.counts[:], sums.charges[:] = 7, 7
-    merge(tables, chunk_species, mesh, counted, clouds.make_scratch(mesh, workers), sums)
+    sums.weights[:], sums.charges[:] = 7, 7
+    merge(tables, np.array(chunk_species), mesh, asked_for, clouds.make_scratch(mesh, workers), sums)
     return sums
 
 
@@ -82,18 +92,18 @@ def deposited(x, transverse, mesh, species=0, workers=2):
 
 def field_at(x, transverse, mesh, potential):
     """Return the components at each ion, (1 + axes, ions)."""
-    slopes = clouds.make_slopes(mesh)
-    slopes[:] = np.nan
-    write_slopes(potential.astype(float), 1.0 / SPACING, mesh, slopes)
-    shapes, cells = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
+    potentials = clouds.make_potentials(mesh)
+    potentials[:] = np.nan
+    write_potentials(potential.astype(float), mesh, potentials)
+    shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
     looked_up = np.zeros_like(shapes)
-    gather(x, transverse, cells, mesh, slopes, shapes, looked_up)
+    gather(x, transverse, nodes, mesh, potentials, shapes, looked_up)
     every_axis = len(shapes) - 1
-    field = [
+    rises = [
         clouds.component.py_func(looked_up[own], looked_up[every_axis], shapes[every_axis ^ own])
         for own in 1 << np.arange(1 + mesh.cells.size)
     ]
-    return np.array(field, dtype=float) * mesh.spacing_ratios[:, None]
+    return -np.array(rises, dtype=float) * mesh.spacing_ratios[:, None] / SPACING
 
 
 def multilinear(x, transverse, mesh, potential):
@@ -148,9 +158,9 @@ def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(box):
     tables = tables_of(x[order[1100:]], transverse[:, order[1100:]], mesh, tables=tables, chunk=1)
     parts = merged(tables, mesh)
     assert not tables.any()
-    np.testing.assert_array_equal(whole.counts, parts.counts)
+    np.testing.assert_array_equal(whole.weights, parts.weights)
     np.testing.assert_array_equal(whole.charges, parts.charges)
-    assert whole.counts.sum() == 2000
+    assert whole.weights.sum() == 2000 * WEIGHT_ONE
 
 
 @pytest.mark.parametrize("workers", [1, 3, 5, 200])
@@ -159,7 +169,7 @@ def test_the_number_of_workers_does_not_matter(box, workers):
     ions = random_ions(500, widths)
     sums, expected = (deposited(*ions, mesh, workers=n) for n in (workers, 2))
     np.testing.assert_array_equal(sums.charges, expected.charges)
-    np.testing.assert_array_equal(sums.counts, expected.counts)
+    np.testing.assert_array_equal(sums.weights, expected.weights)
 
 
 def test_chunks_are_asked_only_for_the_species_that_they_have(box):
@@ -179,10 +189,10 @@ def test_ions_added_one_by_one_are_those_of_a_block(box):
     x, transverse = random_ions(500, widths)
     sums, block = clouds.make_sums(mesh, 3), deposited(x, transverse, mesh, species=1)
     add(x, transverse, 1, 1, VALENCES, mesh, sums)
-    np.testing.assert_array_equal(sums.counts, block.counts)
+    np.testing.assert_array_equal(sums.weights, block.weights)
     np.testing.assert_array_equal(sums.charges, block.charges)
     add(x, transverse, -1, 1, VALENCES, mesh, sums)
-    assert not sums.counts.any()
+    assert not sums.weights.any()
     assert not sums.charges.any()
 
 
@@ -190,7 +200,9 @@ def test_ions_in_no_bath_have_no_charge_at_the_nodes(box):
     mesh, widths = box
     x, transverse = random_ions(10, widths)
     sums = deposited(np.copysign(PARKED, x), transverse, mesh)
-    assert sums.counts.reshape(3, 2, STRIDE, -1)[0, :, -1].sum() == 10
+    assert not sums.weights.any()
+    assert not sums.charges.any()
+    add(np.copysign(PARKED, x), transverse, 1, 0, VALENCES, mesh, sums)
     assert not sums.charges.any()
 
 
@@ -202,43 +214,76 @@ def test_species_add_up_by_their_valences(box):
     for species, part in enumerate(parts):
         tables_of(x[part], np.ascontiguousarray(transverse[:, part]), mesh, species, tables)
     sums = merged(tables, mesh)
-    assert list(sums.counts.sum(axis=1)) == [200, 300, 400]
+    assert list(sums.weights.sum(axis=1)) == [n * WEIGHT_ONE for n in (200, 300, 400)]
     alone = [deposited(x[part], np.ascontiguousarray(transverse[:, part]), mesh, 0).charges for part in parts]
     np.testing.assert_array_equal(sums.charges, alone[0] - alone[1] + 2 * alone[2])
 
 
-def test_ions_are_counted_as_far_from_the_membrane_as_is_asked_for(box):
+def test_species_are_weighed_as_far_from_the_membrane_as_is_asked_for(box):
     mesh, widths = box
     ions = random_ions(400, widths)
-    everywhere, beside = deposited(*ions, mesh), merged(tables_of(*ions, mesh), mesh, counted=5)
+    everywhere, beside = deposited(*ions, mesh), merged(tables_of(*ions, mesh), mesh, asked_for=5)
     is_beside = np.repeat(np.arange(2 * STRIDE) % STRIDE < 5, mesh.plane)
-    np.testing.assert_array_equal(beside.counts[:, is_beside], everywhere.counts[:, is_beside])
-    assert (beside.counts[:, ~is_beside] == 7).all()
+    np.testing.assert_array_equal(beside.weights[:, is_beside], everywhere.weights[:, is_beside])
+    assert (beside.weights[:, ~is_beside] == 7).all()
     np.testing.assert_array_equal(beside.charges, everywhere.charges)
 
 
+def test_the_weights_of_two_axes_are_those_of_any_number():
+    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    x, transverse = random_ions(300, np.float32([6.0]))
+    shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros((2, x.size), np.uint32)
+    weights = np.zeros((2, *shapes.shape), np.int32)
+    weigh(x, transverse, nodes[0], mesh, shapes, weights[0])
+    table = clouds.make_tables(mesh, 1, 1)[0, 0]
+    deposit(x, transverse, mesh, nodes[1], shapes, weights[1], table)
+    np.testing.assert_array_equal(*nodes)
+    np.testing.assert_array_equal(*weights)
+    assert (weights[0].sum(axis=0) == WEIGHT_ONE).all()
+
+
+def test_ions_are_counted_in_their_cells(box):
+    mesh, widths = box
+    x, transverse = random_ions(500, widths)
+    x[:3] = PARKED
+    counts = np.full((2, 2 * STRIDE * mesh.plane), 7)
+    count(x, transverse, np.array([0, 200, 500]), mesh, counts)
+    for species, part in enumerate((slice(0, 200), slice(200, 500))):
+        entry = np.where(x[part] == PARKED, STRIDE - 1, np.abs(x[part]) // SPACING).astype(int)
+        cell = entry + STRIDE * (x[part] > 0)
+        for axis, n in enumerate(mesh.cells):
+            cell = cell * n + (transverse[axis, part] * mesh.inverse_spacings[axis]).astype(int)
+        np.testing.assert_array_equal(counts[species], np.bincount(cell, minlength=counts.shape[1]))
+
+
 def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension():
+    @njit
+    def deposit_1d(positions, cells, weights, counts, weight_sums):
+        deposition.find_cells_and_weights(positions, cells, weights, 1.0 / SPACING, STRIDE)
+        for k in range(positions.size):
+            counts[cells[k]] += 1
+            weight_sums[cells[k]] += weights[k]
+
     @njit
     def sum_1d(counts, weight_sums, valences, stride, node_charges):
         poisson.sum_node_charges(counts, weight_sums, valences, stride, node_charges)
 
     mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (6.0,))
-    tables = tables_of(*random_ions(1000, np.float32([6.0])), mesh, species=2)
+    x, transverse = random_ions(1000, np.float32([6.0]))
+    counts, weight_sums = np.zeros((2, 3, 2 * STRIDE), np.int64)
+    cells, weights = np.zeros((2, x.size), np.uint32)
+    deposit_1d(x, cells, weights, counts[2], weight_sums[2])
     expected = np.zeros(2 * STRIDE, np.int64)
-    weight_sums = np.zeros((3, 2 * STRIDE), np.int64)
-    weight_sums[2] = tables[0, 2, :, 1]
-    sums = merged(tables, mesh)
-    sum_1d(sums.counts, weight_sums, VALENCES, STRIDE, expected)
-    np.testing.assert_array_equal(sums.charges, expected)
+    sum_1d(counts, weight_sums, VALENCES, STRIDE, expected)
+    np.testing.assert_array_equal(deposited(x, transverse, mesh, species=2).charges, expected)
 
 
 def test_an_entry_holds_as_many_ions_as_promised():
     mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (1.0,))
-    n = (1 << 16) - 1
+    n = (1 << 15) - 1
     x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
     y = np.full((1, n), np.nextafter(np.float32(1), np.float32(0)), np.float32)
     sums = deposited(x, y, mesh)
-    assert sums.counts[0, STRIDE] == n
     np.testing.assert_array_equal(sums.charges[STRIDE : STRIDE + 2], [0, n * WEIGHT_ONE])
 
 

@@ -1,0 +1,70 @@
+"""Ions in order along the membrane."""
+
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from mc.compilation import entry_point
+from mc.engines.brownian import sorting
+from mc.field import clouds
+
+WIDTH, CELLS = np.float32(64.0), 64
+
+
+class Ions(NamedTuple):
+    positions: np.ndarray
+    first_ion: np.ndarray
+    valences: np.ndarray
+
+
+@entry_point
+def sort_all(ions, transverse, names, mesh, starts, spare, moved_to):
+    sorting.sort_all(ions, transverse, names, mesh, starts, spare, moved_to)
+
+
+@pytest.fixture(params=[1, 2], ids=["2D", "3D"])
+def ions(request):
+    """Two species before and after they are sorted."""
+    random, n, axes = np.random.default_rng(1), 1000, request.param
+    positions = random.normal(size=n).astype(np.float32)
+    transverse = random.uniform(0.0, WIDTH, (axes, n)).astype(np.float32)
+    names = random.permutation(n).astype(np.uint32)
+    before = SimpleNamespace(positions=positions.copy(), transverse=transverse.copy(), names=names.copy())
+    mesh = clouds.make_mesh(10, 0.5, (CELLS,) * axes, (float(WIDTH),) * axes)
+    starts = np.zeros((2, CELLS // sorting.STRIPE + 1), np.int64)
+    moved_to = np.zeros(n, np.uint32)
+    in_memory = Ions(positions, np.array([0, 400, n]), np.array([1, -1]))
+    sort_all(in_memory, transverse, names, mesh, starts, np.zeros(n, np.float32), moved_to)
+    after = SimpleNamespace(positions=positions, transverse=transverse, names=names)
+    return before, after, moved_to
+
+
+def test_each_species_is_in_order_along_the_fastest_axis(ions):
+    _, after, _ = ions
+    stripe = after.transverse[-1] // sorting.STRIPE
+    for part in (slice(0, 400), slice(400, None)):
+        assert (np.diff(stripe[part]) >= 0).all()
+
+
+def test_all_that_belongs_to_an_ion_goes_with_it(ions):
+    before, after, moved_to = ions
+    np.testing.assert_array_equal(after.positions[moved_to], before.positions)
+    np.testing.assert_array_equal(after.transverse[:, moved_to], before.transverse)
+    np.testing.assert_array_equal(after.names[moved_to], before.names)
+    assert set(moved_to[:400]) == set(range(400))
+
+
+def test_ions_in_pores_and_in_reservoirs_are_followed():
+    table = np.zeros(3, [("ion", "u4")]).view(np.recarray)
+    table.ion = [2, 0, 1]
+    pores = SimpleNamespace(n_ions=np.array([2]), table=table)
+    moved_to = np.array([5, 6, 7], np.uint32)
+    sorting.follow_ions_in_pores.py_func(pores, moved_to)
+    assert list(table.ion) == [7, 5, 1]
+    waiting = np.array([[1, 2, 0], [2, 1, 0]])
+    reservoirs = SimpleNamespace(n_waiting=np.array([2, 0]), waiting=waiting)
+    sorting.follow_waiting_ions.py_func(reservoirs, moved_to)
+    assert waiting.tolist() == [[6, 7, 0], [2, 1, 0]]
+    sorting.follow_waiting_ions.py_func(None, moved_to)
