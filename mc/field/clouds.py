@@ -166,22 +166,18 @@ def find_shapes_on_two_axes(
     nodes,
     normal,
     transverse,
-    both,
 ):
-    """Write where in a padded table each ion's near corner is, and its shapes, with the normal and one axis.
+    """Write where in a padded table each ion's near corner is, and its fractional distances from it.
 
     One loop over both axes: two, that write and read what is between them, take half as long again.
     """
     for k in range(positions.size):
         x = positions[k]
         scaled = abs(x) * inverse_spacing
-        on_normal = find_fraction(scaled, int32(scaled))
+        normal[k] = find_fraction(scaled, int32(scaled))
         scaled = coordinates[k] * inverse_spacing_along
         cell = find_transverse_cell(scaled, cells_along)
-        on_transverse = find_fraction(scaled, cell)
-        normal[k] = on_normal
-        transverse[k] = on_transverse
-        both[k] = on_normal * on_transverse
+        transverse[k] = find_fraction(scaled, cell)
         nodes[k] = uint32(uint32(find_entry(x, inverse_spacing, stride) * uint32(step)) + uint32(cell))
 
 
@@ -225,7 +221,9 @@ def copy_row(source, target):
 
 @internal
 def find_shapes(positions, transverse, start, mesh, nodes, shapes):
-    """Write the near corner of each ion's cell, (ions,) uint32, and its shape in every subset but the empty one.
+    """Write the near corner of each ion's cell, (ions,) uint32, and its shapes as far as the field asks for them.
+
+    Those are the shapes in every subset of some but not all axes.
 
     `positions`: (ions,); `transverse`: (axes, all ions) nm, each within the width of its axis, those of these ions
     from `start` on; `nodes`: in a padded table; `shapes`: see `make_shapes`, as long as these ions or longer. Tables
@@ -233,7 +231,6 @@ def find_shapes(positions, transverse, start, mesh, nodes, shapes):
     vectorised.
     """
     n, last = positions.size, mesh.cells.size - 1
-    fastest = 2 << last
     find_shapes_on_two_axes(
         positions,
         transverse[last, start : start + n],
@@ -244,17 +241,29 @@ def find_shapes(positions, transverse, start, mesh, nodes, shapes):
         mesh.cells[last],
         nodes,
         shapes[1, :n],
-        shapes[fastest, :n],
-        shapes[1 | fastest, :n],
+        shapes[2 << last, :n],
     )
     for axis in range(last):
-        own = 2 << axis
-        coordinates = transverse[axis, start : start + n]
-        step = mesh.steps[axis + 1]
-        refine_nodes(coordinates, mesh.inverse_spacings[axis], mesh.cells[axis], step, nodes, shapes[own, :n])
-        for subset in range(1, shapes.shape[0]):
-            if subset & ~(own - 1 | fastest) == 0:
-                multiply(shapes[subset, :n], shapes[own, :n], shapes[own | subset, :n])
+        refine_nodes(
+            transverse[axis, start : start + n],
+            mesh.inverse_spacings[axis],
+            mesh.cells[axis],
+            mesh.steps[axis + 1],
+            nodes,
+            shapes[2 << axis, :n],
+        )
+    if last > 0:
+        multiply_shapes(shapes, n)
+
+
+@internal
+def multiply_shapes(shapes, n):
+    """Write the shapes of `n` ions in all subsets of several axes from those in single ones."""
+    own = 2
+    while own < shapes.shape[0]:
+        for subset in range(1, own):
+            multiply(shapes[subset, :n], shapes[own, :n], shapes[own | subset, :n])
+        own *= 2
 
 
 @compiled
@@ -639,14 +648,12 @@ def find_node(corner, x, transverse, mesh):
 
 @compiled
 def shape_in(subset, x, transverse, mesh):
-    """Return the shape of one ion in a subset, multiplied in the order of `find_shapes`: float32 depends on it."""
+    """Return the shape of one ion in a subset, multiplied in the order of `multiply_shapes`, as rounding asks for."""
     shape = float32(1.0)
     if subset & 1:
         normal = abs(x) * mesh.inverse_spacing
         shape = find_fraction(normal, int32(normal))
-    last = mesh.cells.size - 1
-    for step in range(mesh.cells.size):
-        axis = last if step == 0 else step - 1
+    for axis in range(mesh.cells.size):
         if subset & (2 << axis):
             scaled = transverse[axis] * mesh.inverse_spacings[axis]
             shape = float32(shape * find_fraction(scaled, find_transverse_cell(scaled, mesh.cells[axis])))

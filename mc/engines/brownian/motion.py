@@ -12,7 +12,7 @@ A block is worked on by several short loops, each over few arrays, because that 
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, uint32
+from numba import float32, int32, uint32
 
 from mc.compilation import compiled, internal
 from mc.field.deposition import larger, smaller
@@ -20,9 +20,6 @@ from mc.streams import threefry
 
 BLOCK = 2048
 """Ions in a block."""
-
-MANY, GROUP = 512, 64
-"""Ions of a block that are looked through for candidates together, and of these again."""
 
 BEYOND = np.float32(5.0e5)
 """nm; ions farther away than this are in no bath."""
@@ -137,37 +134,6 @@ def drift_and_diffuse_block(
         is_candidate[k] = may_enter(target, word, threshold)
         distance = reflect(target, length)
         positions[k] = distance if outside else -distance
-
-
-@internal
-def any_flag(flags):
-    """Return whether any of a row of flags is set, as a number."""
-    found = uint32(0)
-    for k in range(flags.size):
-        found = uint32(found | flags[k])
-    return found
-
-
-@internal
-def collect(is_candidate, first_ion, candidates, n_candidates):
-    """Append the ions of a block that are candidates; return the number of candidates then.
-
-    Candidates are rare: many ions without one are passed over by a few vector instructions, and where there is one
-    it is looked for in a smaller group.
-    """
-    n = is_candidate.size
-    for first_of_many in range(0, n, MANY):
-        end_of_many = min(first_of_many + MANY, n)
-        if not any_flag(is_candidate[first_of_many:end_of_many]):
-            continue
-        for first in range(first_of_many, end_of_many, GROUP):
-            end = min(first + GROUP, end_of_many)
-            if any_flag(is_candidate[first:end]):
-                # Written for every ion and kept for candidates: a branch that is taken now and then costs more.
-                for k in range(first, end):
-                    candidates[n_candidates] = uint32(first_ion + k)
-                    n_candidates += int64(is_candidate[k])
-    return n_candidates
 
 
 @internal

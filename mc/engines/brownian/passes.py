@@ -6,7 +6,8 @@ import numpy as np
 from numba import float32, int64, prange, uint32
 
 from mc.compilation import internal, parallel
-from mc.engines.brownian.motion import BLOCK, collect, draw_words, drift_and_diffuse_block, find_leavers
+from mc.engines.brownian.flags import collect
+from mc.engines.brownian.motion import BLOCK, draw_words, drift_and_diffuse_block, find_leavers
 from mc.engines.brownian.plane_motion import PIECE, move_piece
 from mc.field.clouds import copy_row
 from mc.field.deposition import (

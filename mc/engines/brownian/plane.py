@@ -109,7 +109,7 @@ def find_group(member, first_member):
 # --- single ions ---
 
 
-@internal
+@compiled
 def name_of(ion, plane):
     """Return which ion it is that is in a slot of memory: where they are never sorted, its number."""
     return ion if plane is None else int64(plane.names[ion])

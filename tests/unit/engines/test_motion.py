@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from numba import njit
 
 from mc.engines.brownian import motion
 from mc.engines.brownian.motion import NEAREST
@@ -103,19 +102,3 @@ def test_a_block_that_drifts_and_diffuses_at_once_moves_as_one_that_does_both_in
     )
     np.testing.assert_array_equal(at_once, in_turn)
     np.testing.assert_array_equal(flags, expected)
-
-
-@njit
-def collect(is_candidate, first_ion, candidates, n_candidates):
-    return motion.collect(is_candidate, first_ion, candidates, n_candidates)
-
-
-@pytest.mark.parametrize("size", [140, 1300])
-@pytest.mark.parametrize("flagged", [[], [0], [63, 64], [127], [130, 131], list(range(140))])
-def test_collect_finds_every_candidate_in_order(flagged, size):
-    is_candidate, candidates = np.zeros(size, np.uint32), np.zeros(size + 60, np.uint32)
-    flagged = [*flagged, size - 1] if size > 140 else flagged
-    is_candidate[flagged] = 1
-    n = collect(is_candidate, 1000, candidates, 3)
-    assert n == 3 + len(flagged)
-    assert list(candidates[3:n]) == [1000 + k for k in flagged]

@@ -64,6 +64,7 @@ def gather(x, transverse, nodes, mesh, potentials, shapes, looked_up):
 @entry_point
 def weigh(x, transverse, nodes, mesh, shapes, weights):
     clouds.find_shapes(x, transverse, 0, mesh, nodes, shapes)
+    clouds.multiply_shapes(shapes, x.size)
     clouds.weigh_corners(shapes, x.size, weights)
 
 
