@@ -4,7 +4,7 @@
 
 Beside each number stands a bare random walk of as many coordinates on the same threads (same random words, same
 increments, one box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
-the ions, finding the field from the charges to the slopes, gates and pumps; the rest is crossing and exchange. All
+the ions, finding the field from the charges, gates and pumps; the rest is crossing, exchange and sorting. All
 are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken. With
 --device cuda the step moves its ions on a GPU, one dimension only; the bare walk stays on the processor.
 """
@@ -12,6 +12,7 @@ are measured in turns, so that the ratios mean something on a busy machine; the 
 import argparse
 import itertools
 import json
+import math
 import platform
 import sys
 import time
@@ -31,6 +32,7 @@ from mc.engines.brownian import stepping
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.motion import BLOCK, centre, draw_words, reflect
 from mc.engines.brownian.plane_motion import centre_normal, centre_transverse
+from mc.engines.brownian.sorting import SORT_EVERY
 from mc.engines.devices import DEVICES, Device
 from mc.scenario.composition import compose
 
@@ -90,7 +92,11 @@ def solve_field(state):
 
 @entry_point
 def move_ions(state):
-    """Drift, diffuse and deposit all ions as a step does."""
+    """Sort where it is due, drift, diffuse and deposit all ions as a step does."""
+    step = state.step[0]
+    state.step[0] = step + 1
+    if step % SORT_EVERY == 0:
+        stepping.sort(state.ions, state.pores, state.reservoirs, state.scratch, state.look, state.plane)
     stepping.move(
         state.box,
         state.ions,
@@ -98,7 +104,7 @@ def move_ions(state):
         state.field,
         state.sums,
         state.keys,
-        1,
+        step,
         state.pumps.each.size > 0,
         state.leavers,
         state.plane,
@@ -187,21 +193,30 @@ def measure(
 
         return act
 
-    best = {}
+    def duration(act: Callable[[int], None], n: int) -> float:
+        started = time.perf_counter()
+        act(n)
+        return time.perf_counter() - started
+
+    def duration_of_one(name: str, n: int) -> float:
+        # Steps end with a look, which is no part of them.
+        look = duration(step, 0) if name == "whole_step" else 0.0
+        return (duration(acts[name], n) - look) / n
+
     # Phases last: they act on the ions out of turn.
     acts = {"whole_step": step, "bare_walk": walk}
     acts |= {name: repeat(phase) for name, phase in phases.items()}
-    for name, act in acts.items():
+    for act in acts.values():
         act(1)
-        started = time.perf_counter()
-        act(3)
-        best[name] = (time.perf_counter() - started) / 3
-    counts = {name: max(1, int(seconds / TURNS / 3 / duration)) for name, duration in best.items()}
+    best = {name: duration_of_one(name, 3) for name in acts}
+    counts = {name: max(1, int(seconds / TURNS / 3 / best[name])) for name in acts}
+    if dimensions == 2:
+        # Whole rounds from one sorting of the ions to the next.
+        counts["whole_step"] = math.ceil(counts["whole_step"] / SORT_EVERY) * SORT_EVERY
+        best["whole_step"] = math.inf
     for _ in range(TURNS):
-        for name, act in acts.items():
-            started = time.perf_counter()
-            act(counts[name])
-            best[name] = min(best[name], (time.perf_counter() - started) / counts[name])
+        for name in acts:
+            best[name] = min(best[name], duration_of_one(name, counts[name]))
     speeds = {name: engine.n_ions / best[name] / 1e6 for name in ("whole_step", "bare_walk")}
     return speeds | {f"{name}_share": best[name] / best["whole_step"] for name in PHASES}
 

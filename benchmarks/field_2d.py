@@ -18,36 +18,36 @@ GRIDS = [(50, (256,)), (100, (512,))]
 
 
 @entry_point
-def write_slopes(potential, factor, mesh, workers, slopes):
+def write_potentials(potential, mesh, potentials):
     """Call the kernel from Python."""
-    clouds.write_slopes(potential, factor, mesh, workers, slopes)
+    clouds.write_potentials(potential, mesh, 1, potentials)
 
 
 @entry_point
-def deposit_all(x, transverse, mesh, cells, shapes, table):
+def deposit_all(x, transverse, mesh, nodes, shapes, weights, table):
     """Add all ions to a table, piece by piece."""
     for first in range(0, x.size, PIECE):
         here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
-        clouds.find_shapes(x[here], transverse, first, mesh, cells[:n], shapes)
-        clouds.add_shapes(shapes, cells[:n], table)
+        clouds.find_weights(x[here], transverse, first, mesh, nodes[:n], shapes, weights)
+        clouds.add_weights(weights, nodes[:n], mesh, table)
 
 
 @entry_point
-def look_up_all(x, transverse, mesh, cells, shapes, slopes, looked_up):
+def look_up_all(x, transverse, mesh, nodes, shapes, potentials, looked_up):
     """Look up the field for all ions, piece by piece."""
     for first in range(0, x.size, PIECE):
         here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
-        clouds.find_shapes(x[here], transverse, first, mesh, cells[:n], shapes)
-        clouds.look_up_slopes(slopes, cells[:n], looked_up)
+        clouds.find_shapes(x[here], transverse, first, mesh, nodes[:n], shapes)
+        clouds.look_up_differences(potentials, nodes[:n], mesh, looked_up)
         clouds.add_inner_terms(looked_up, shapes, n)
 
 
 @entry_point
-def merge_tables(tables, chunk_species, valences, mesh, counted, scratch, sums):
+def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
     """Call the kernel from Python."""
-    clouds.merge_tables(tables, chunk_species, valences, mesh, counted, scratch, sums)
+    clouds.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -66,18 +66,29 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     stride, widths = n_x + 2, (WIDTH,) * len(cells)
     mesh = clouds.make_mesh(stride, SPACING, cells, widths)
     n_cells = 2 * stride * mesh.plane
-    slopes, shapes, looked_up = clouds.make_slopes(mesh), *(clouds.make_shapes(mesh, PIECE) for _ in range(2))
-    block_cells, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
+    potentials, shapes = clouds.make_potentials(mesh), clouds.make_shapes(mesh, PIECE)
+    looked_up, weights = np.zeros_like(shapes), np.zeros(shapes.shape, np.int32)
+    nodes, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
+    scratch, chunk_species = clouds.make_scratch(mesh, 1), np.array([[0, 2]])
     tables, sums = clouds.make_tables(mesh, 3, 1), clouds.make_sums(mesh, 3)
     print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):
         x = (random.uniform(0.01, n_x * SPACING, n) * random.choice([-1, 1], n)).astype(np.float32)
         y = (random.random((len(cells), n)) * WIDTH).astype(np.float32)
-        deposit = best(lambda x=x, y=y: deposit_all(x, y, mesh, block_cells, shapes, tables[0, 0]), 8)
-        gather = best(lambda x=x, y=y: look_up_all(x, y, mesh, block_cells, shapes, slopes, looked_up), 8)
-        merge_tables(tables, valences, mesh, sums)
-        print(f"  {n:>9,} ions: deposit {deposit / n * 1e9:.2f}, gather {gather / n * 1e9:.2f} ns per ion")
+        times = []
+        for order in (slice(None), np.argsort(y[-1])):
+            places = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[:, order])
+            times += [
+                best(lambda of=places: deposit_all(*of, mesh, nodes, shapes, weights, tables[0, 0]), 8),
+                best(lambda of=places: look_up_all(*of, mesh, nodes, shapes, potentials, looked_up), 8),
+            ]
+        deposit, gather, deposit_sorted, gather_sorted = (time / n * 1e9 for time in times)
+        print(
+            f"  {n:>9,} ions: deposit {deposit:.2f}, gather {gather:.2f} ns per ion; in order along y "
+            f"{deposit_sorted:.2f} and {gather_sorted:.2f}"
+        )
+        tables[:] = 0
 
     box = modes.make_modes(
         stride=stride,
@@ -93,20 +104,19 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 2 + len(cells)))
     charges = random.integers(-(1 << 16), 1 << 16, n_cells)
     potential = np.zeros(n_cells)
-    scratch, chunk_species = clouds.make_scratch(mesh, 1), np.array([[0, 2]])
     pores = np.ones((10, 2 + len(cells)))
     parts = {
         "charges of three species": lambda: merge_tables(
             tables, chunk_species, valences, mesh, 2, scratch, sums
         ),
-        "charges and counts of three species": lambda: merge_tables(
+        "charges and weights of three species": lambda: merge_tables(
             tables, chunk_species, valences, mesh, mesh.stride, scratch, sums
         ),
         "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
         "solve with 10 ions in pores": lambda: modes.find_potential(
             charges, pores, box, factors, workspace, potential
         ),
-        "slopes": lambda: write_slopes(potential, 1.0, mesh, 1, slopes),
+        "what ions look up": lambda: write_potentials(potential, mesh, potentials),
         "factorise": lambda: modes.factorise(box, conductivities, 0.0, factors),
     }
     for name, run in parts.items():

@@ -214,13 +214,14 @@ below 10⁶ ions in one dimension their shares add up to more than the step.
 
 ![Speed against the number of ions](performance_ions.png)
 
-An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, and the same
-as looked at. More is reserved, so that all could be in pores at once, and never used.
+An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, the same as
+looked at, and in two dimensions its name and where it goes when the ions are sorted. More is reserved, so that all
+could be in pores at once, and never used.
 
-In two dimensions an ion has two coordinates to move, with one random word for both, looks up a row of four slopes
-and adds a row of four shapes in tables that fit no nearer cache than the third. Looking up, adding and finding the
-cell twice take about as long each as the bare walk. Below 10⁵ ions the field, whose cost is that of its cells, takes
-half of the step.
+In two dimensions an ion has two coordinates to move, with one random word for both, and its cell has four corners, at
+which it looks up the potential and leaves its charge, in two numbers of each of two rows. A processor writes to one
+row at a time: leaving charges takes longest. Every 64 steps ions are put in order along the membrane, part of moving
+them here. Below 10⁵ ions the field, whose cost is that of its cells, takes half of the step.
 
 ## Counts in voxels
 
