@@ -51,7 +51,7 @@ ASSUMED_SPEED = 3e8
 ASSUMED_TRANSVERSE_SPEED = ASSUMED_SPEED / 2
 """The same in two dimensions, where each ion moves and meets the field along two axes."""
 
-ASSUMED_CELL_SPEED = 5e7
+ASSUMED_CELL_SPEED = 8e7
 """Cells per second of the two-dimensional field: charges collected, transforms, a system along x for each mode."""
 
 _BYTES_PER_ION = 65
@@ -63,8 +63,8 @@ _BYTES_PER_CELL = 1000
 
 _BYTES_PER_PROTEIN = 100
 
-_MOST_IONS_IN_CELL = 30_000
-"""Of a species, in the mean, where places along the membrane are tracked: half of what the sums of a cell hold."""
+_MOST_IONS_IN_CELL = 15_000
+"""Of a species, in the mean, where places along the membrane are tracked: half of what the sums at a node hold."""
 
 _SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 1.0
 """For the estimated run time of the continuum: of one of its own steps for each number that it follows, and how many

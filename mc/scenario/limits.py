@@ -73,7 +73,8 @@ def estimate_storage(scenario: Scenario, advice: Advice) -> Storage:
     n_profile = (n_species + 1) * advice.n_cells + 2
     n_map = n_profile * math.prod(advice.transverse_cells) if advice.transverse_cells else 0
     n_ions = _room_for_ions(scenario, advice) if follows_ions(scenario) else 0
-    bytes_per_ion = 4 * (1 + len(advice.transverse_cells))
+    # Its position, and with transverse axes its places along them and its name.
+    bytes_per_ion = 4 * (1 + len(advice.transverse_cells) + bool(advice.transverse_cells))
     n_counts = n_species * advice.n_cells * max(1, math.prod(advice.transverse_cells))
     return Storage(
         series=(duration / recording.interval + 1) * (sum(n_columns) + 2) * 8,
