@@ -11,7 +11,8 @@ from numba import set_num_threads
 
 from mc.compilation import entry_point
 from mc.engines.brownian.plane_motion import PIECE
-from mc.field import clouds, modes
+from mc.field import clouds, modes, node_tables
+from mc.field.mesh import make_mesh
 
 SPACING, WIDTH, AREA = 0.5, 200.0, 1.0e4
 GRIDS = [(50, (256,)), (100, (512,))]
@@ -20,7 +21,7 @@ GRIDS = [(50, (256,)), (100, (512,))]
 @entry_point
 def write_potentials(potential, mesh, potentials):
     """Call the kernel from Python."""
-    clouds.write_potentials(potential, mesh, 1, potentials)
+    node_tables.write_potentials(potential, mesh, 1, potentials)
 
 
 @entry_point
@@ -47,7 +48,7 @@ def look_up_all(x, transverse, mesh, nodes, shapes, potentials, looked_up):
 @entry_point
 def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
     """Call the kernel from Python."""
-    clouds.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
+    node_tables.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -64,13 +65,13 @@ def best(run: Callable[[], object], repeats: int = 20) -> float:
 def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
     """Print the times of one grid."""
     stride, widths = n_x + 2, (WIDTH,) * len(cells)
-    mesh = clouds.make_mesh(stride, SPACING, cells, widths)
+    mesh = make_mesh(stride, SPACING, cells, widths)
     n_cells = 2 * stride * mesh.plane
-    potentials, shapes = clouds.make_potentials(mesh), clouds.make_shapes(mesh, PIECE)
+    potentials, shapes = node_tables.make_potentials(mesh), clouds.make_shapes(mesh, PIECE)
     looked_up, weights = np.zeros_like(shapes), np.zeros(shapes.shape, np.int32)
     nodes, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
-    scratch, chunk_species = clouds.make_scratch(mesh, 1), np.array([[0, 2]])
-    tables, sums = clouds.make_tables(mesh, 3, 1), clouds.make_sums(mesh, 3)
+    scratch, chunk_species = node_tables.make_scratch(mesh, 1), np.array([[0, 2]])
+    tables, sums = node_tables.make_tables(mesh, 3, 1), node_tables.make_sums(mesh, 3)
     print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):

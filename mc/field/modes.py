@@ -20,8 +20,8 @@ import numpy as np
 from numba import int64, prange
 
 from mc.compilation import entry_point, internal, parallel
-from mc.field.clouds import copy_row
 from mc.field.deposition import WEIGHT_ONE
+from mc.field.mesh import copy_row
 from mc.field.transform import LANES, transform_axis, twiddles
 
 GROUP = 64

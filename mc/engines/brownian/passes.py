@@ -9,7 +9,6 @@ from mc.compilation import internal, parallel
 from mc.engines.brownian.flags import collect
 from mc.engines.brownian.motion import BLOCK, draw_words, drift_and_diffuse_block, find_leavers
 from mc.engines.brownian.plane_motion import PIECE, move_piece
-from mc.field.clouds import copy_row
 from mc.field.deposition import (
     add_histograms,
     clear,
@@ -18,6 +17,7 @@ from mc.field.deposition import (
     find_cells_and_weights,
     gather,
 )
+from mc.field.mesh import copy_row
 
 
 class Leavers(NamedTuple):

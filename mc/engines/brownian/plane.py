@@ -13,9 +13,9 @@ from numba import float32, int64
 from mc.compilation import compiled, internal
 from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane_motion import Sheet
-from mc.field import clouds, deposition
-from mc.field.clouds import Mesh
+from mc.field import deposition, node_tables
 from mc.field.deposition import WEIGHT_ONE
+from mc.field.mesh import Mesh
 from mc.field.modes import (
     Factors,
     Modes,
@@ -70,7 +70,7 @@ class Plane(NamedTuple):
     """(ions,) uint32, which ion it is that is in each slot of memory, see `mc.engines.brownian.sorting`."""
     stripe_starts: np.ndarray
     """(species, stripes + 1) working memory for sorting."""
-    sums: clouds.Sums
+    sums: node_tables.Sums
     sheet: Sheet
     mouths: Mouths
     pump_sites: np.ndarray
@@ -84,15 +84,15 @@ class Plane(NamedTuple):
     """Of Gauss's law."""
     workspace: Workspace
     scratch: np.ndarray
-    """See `clouds.make_scratch`."""
+    """See `node_tables.make_scratch`."""
     potential: np.ndarray
     """(2 * stride * plane,) mV at each node, as the next drift sees it."""
     sampled: np.ndarray
     """(2 * stride,) conductivity as last sampled."""
     look_transverse: np.ndarray
-    look_sums: clouds.Sums
+    look_sums: node_tables.Sums
     look_counts: np.ndarray
-    """(species, 2 * stride * plane), see `clouds.count_ions`."""
+    """(species, 2 * stride * plane), see `node_tables.count_ions`."""
     look_potential: np.ndarray
     exit_key: np.ndarray
 
@@ -122,7 +122,7 @@ def take_out(ion, x, species, sums, plane):
         deposition.withdraw(x, species, sums)
     else:
         valence = plane.sheet.valences[species]
-        clouds.withdraw(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+        node_tables.withdraw(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
 
 
 @internal
@@ -132,7 +132,7 @@ def put_in(ion, x, species, sums, plane):
         deposition.restore(x, species, sums)
     else:
         valence = plane.sheet.valences[species]
-        clouds.restore(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+        node_tables.restore(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
 
 
 # --- the field ---
@@ -215,7 +215,7 @@ def set_drops(mesh, potential, mouths):
 def sample_conductivities(weights, mobile_charges, grid, mesh, conductivities):
     """Write the conductivity of each cell along the normal, the mean of that at its two nodes, in e/(mV nm ns).
 
-    `weights`: see `clouds.Sums`; `mobile_charges`: see `stepping.Ions`.
+    `weights`: see `node_tables.Sums`; `mobile_charges`: see `stepping.Ions`.
     """
     conductivities[:] = 0.0
     for species in range(mobile_charges.size):

@@ -41,12 +41,12 @@ class Sheet(NamedTuple):
     widths: np.ndarray
     """(axes,) float32, nm."""
     potentials: np.ndarray
-    """See `clouds.make_potentials`."""
+    """See `node_tables.make_potentials`."""
     displacement_per_field: np.ndarray
     """(species,) float32, mobility times time step, nm2/mV."""
     valences: np.ndarray
     tables: np.ndarray
-    """See `clouds.make_tables`."""
+    """See `node_tables.make_tables`."""
     chunk_species: np.ndarray
     """(chunks, 2) the first and the last species with ions in each chunk."""
     shapes: np.ndarray

@@ -10,7 +10,7 @@ import numpy as np
 from numba import int64, prange, uint32
 
 from mc.compilation import internal, parallel
-from mc.field.clouds import copy_row, find_transverse_cell
+from mc.field.mesh import copy_row, find_transverse_cell
 
 SORT_EVERY = 64
 """Steps after which ions are put in order again."""

@@ -33,8 +33,8 @@ from mc.engines.brownian.plane import (
 )
 from mc.engines.brownian.pumping import local_concentrations, pump
 from mc.engines.brownian.sorting import SORT_EVERY, sort
-from mc.field.clouds import count_ions, merge_tables, write_potentials
 from mc.field.deposition import WEIGHT_ONE, Sums
+from mc.field.node_tables import count_ions, merge_tables, write_potentials
 from mc.field.poisson import (
     Grid,
     integrate_potential,
@@ -327,7 +327,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 @internal
 def merge_plane(plane, ions, asked_for, sums):
-    """Write what the tables of all chunks add up to, see `clouds.merge_tables`."""
+    """Write what the tables of all chunks add up to, see `node_tables.merge_tables`."""
     sheet = plane.sheet
     merge_tables(sheet.tables, sheet.chunk_species, ions.valences, plane.mesh, asked_for, plane.scratch, sums)
 

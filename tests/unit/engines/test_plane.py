@@ -11,7 +11,7 @@ from mc.constants import SENSING_REACH
 from mc.engines.brownian import crossing
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.sorting import SORT_EVERY
-from mc.field import clouds
+from mc.field import node_tables
 from mc.scenario.schema import Scenario
 
 WIDTH, DEPTH = 100.0, 20.0
@@ -56,9 +56,9 @@ def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
 def test_running_sums_are_those_of_a_fresh_deposit(engine):
     state = engine.state
     plane, ions = state.plane, state.ions
-    fresh = clouds.make_sums(plane.mesh, ions.valences.size)
+    fresh = node_tables.make_sums(plane.mesh, ions.valences.size)
     for ion, species in enumerate(engine.species_of_slots):
-        clouds.add_ion.py_func(
+        node_tables.add_ion.py_func(
             ions.positions[ion],
             plane.transverse[:, ion],
             1,

@@ -8,7 +8,7 @@ import pytest
 
 from mc.compilation import entry_point
 from mc.engines.brownian import sorting
-from mc.field import clouds
+from mc.field.mesh import make_mesh
 
 WIDTH, CELLS = np.float32(64.0), 64
 
@@ -32,7 +32,7 @@ def ions(request):
     transverse = random.uniform(0.0, WIDTH, (axes, n)).astype(np.float32)
     names = random.permutation(n).astype(np.uint32)
     before = SimpleNamespace(positions=positions.copy(), transverse=transverse.copy(), names=names.copy())
-    mesh = clouds.make_mesh(10, 0.5, (CELLS,) * axes, (float(WIDTH),) * axes)
+    mesh = make_mesh(10, 0.5, (CELLS,) * axes, (float(WIDTH),) * axes)
     starts = np.zeros((2, CELLS // sorting.STRIPE + 1), np.int64)
     moved_to = np.zeros(n, np.uint32)
     in_memory = Ions(positions, np.array([0, 400, n]), np.array([1, -1]))

@@ -3,8 +3,9 @@ import pytest
 from numba import njit, set_num_threads
 
 from mc.compilation import entry_point
-from mc.field import clouds, deposition, poisson
+from mc.field import clouds, deposition, node_tables, poisson
 from mc.field.deposition import PARKED, WEIGHT_ONE
+from mc.field.mesh import make_mesh
 
 SPACING, STRIDE = 0.25, 42  # baths of 10 nm
 LENGTH = SPACING * (STRIDE - 2)
@@ -20,7 +21,7 @@ def threads():
 @pytest.fixture(params=BOXES, ids=["2D", "3D"])
 def box(request):
     cells, widths = request.param
-    return clouds.make_mesh(STRIDE, SPACING, cells, widths), np.array(widths, dtype=np.float32)
+    return make_mesh(STRIDE, SPACING, cells, widths), np.array(widths, dtype=np.float32)
 
 
 def random_ions(n, widths, seed=1):
@@ -37,21 +38,21 @@ def deposit(positions, transverse, mesh, nodes, shapes, weights, table):
 
 @entry_point
 def merge(tables, chunk_species, mesh, asked_for, scratch, sums):
-    clouds.merge_tables(tables, chunk_species, VALENCES, mesh, asked_for, scratch, sums)
+    node_tables.merge_tables(tables, chunk_species, VALENCES, mesh, asked_for, scratch, sums)
 
 
 @njit
 def add(x, transverse, ions, species, valences, mesh, sums):
     for k in range(x.size):
         if ions > 0:
-            clouds.restore(x[k], transverse[:, k], species, valences[species], mesh, sums)
+            node_tables.restore(x[k], transverse[:, k], species, valences[species], mesh, sums)
         else:
-            clouds.withdraw(x[k], transverse[:, k], species, valences[species], mesh, sums)
+            node_tables.withdraw(x[k], transverse[:, k], species, valences[species], mesh, sums)
 
 
 @entry_point
 def write_potentials(potential, mesh, potentials):
-    clouds.write_potentials(potential, mesh, 2, potentials)
+    node_tables.write_potentials(potential, mesh, 2, potentials)
 
 
 @entry_point
@@ -70,20 +71,20 @@ def weigh(x, transverse, nodes, mesh, shapes, weights):
 
 @entry_point
 def count(x, transverse, first_ion, mesh, counts):
-    clouds.count_ions(x, transverse, first_ion, mesh, counts)
+    node_tables.count_ions(x, transverse, first_ion, mesh, counts)
 
 
 def tables_of(x, transverse, mesh, species=0, tables=None, chunk=0):
-    tables = clouds.make_tables(mesh, 3, 2) if tables is None else tables
+    tables = node_tables.make_tables(mesh, 3, 2) if tables is None else tables
     shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
     deposit(x, transverse, mesh, nodes, shapes, np.zeros(shapes.shape, np.int32), tables[chunk, species])
     return tables
 
 
 def merged(tables, mesh, workers=2, asked_for=STRIDE, chunk_species=((0, 2), (0, 2))):
-    sums = clouds.make_sums(mesh, 3)
+    sums = node_tables.make_sums(mesh, 3)
     sums.weights[:], sums.charges[:] = 7, 7
-    merge(tables, np.array(chunk_species), mesh, asked_for, clouds.make_scratch(mesh, workers), sums)
+    merge(tables, np.array(chunk_species), mesh, asked_for, node_tables.make_scratch(mesh, workers), sums)
     return sums
 
 
@@ -93,7 +94,7 @@ def deposited(x, transverse, mesh, species=0, workers=2):
 
 def field_at(x, transverse, mesh, potential):
     """Return the components at each ion, (1 + axes, ions)."""
-    potentials = clouds.make_potentials(mesh)
+    potentials = node_tables.make_potentials(mesh)
     potentials[:] = np.nan
     write_potentials(potential.astype(float), mesh, potentials)
     shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros(x.size, np.uint32)
@@ -188,7 +189,7 @@ def test_chunks_are_asked_only_for_the_species_that_they_have(box):
 def test_ions_added_one_by_one_are_those_of_a_block(box):
     mesh, widths = box
     x, transverse = random_ions(500, widths)
-    sums, block = clouds.make_sums(mesh, 3), deposited(x, transverse, mesh, species=1)
+    sums, block = node_tables.make_sums(mesh, 3), deposited(x, transverse, mesh, species=1)
     add(x, transverse, 1, 1, VALENCES, mesh, sums)
     np.testing.assert_array_equal(sums.weights, block.weights)
     np.testing.assert_array_equal(sums.charges, block.charges)
@@ -210,7 +211,7 @@ def test_ions_in_no_bath_have_no_charge_at_the_nodes(box):
 def test_species_add_up_by_their_valences(box):
     mesh, widths = box
     x, transverse = random_ions(900, widths)
-    tables = clouds.make_tables(mesh, 3, 2)
+    tables = node_tables.make_tables(mesh, 3, 2)
     parts = [slice(0, 200), slice(200, 500), slice(500, 900)]
     for species, part in enumerate(parts):
         tables_of(x[part], np.ascontiguousarray(transverse[:, part]), mesh, species, tables)
@@ -231,12 +232,12 @@ def test_species_are_weighed_as_far_from_the_membrane_as_is_asked_for(box):
 
 
 def test_the_weights_of_two_axes_are_those_of_any_number():
-    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    mesh = make_mesh(STRIDE, SPACING, (8,), (6.0,))
     x, transverse = random_ions(300, np.float32([6.0]))
     shapes, nodes = clouds.make_shapes(mesh, x.size), np.zeros((2, x.size), np.uint32)
     weights = np.zeros((2, *shapes.shape), np.int32)
     weigh(x, transverse, nodes[0], mesh, shapes, weights[0])
-    table = clouds.make_tables(mesh, 1, 1)[0, 0]
+    table = node_tables.make_tables(mesh, 1, 1)[0, 0]
     deposit(x, transverse, mesh, nodes[1], shapes, weights[1], table)
     np.testing.assert_array_equal(*nodes)
     np.testing.assert_array_equal(*weights)
@@ -269,7 +270,7 @@ def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension
     def sum_1d(counts, weight_sums, valences, stride, node_charges):
         poisson.sum_node_charges(counts, weight_sums, valences, stride, node_charges)
 
-    mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (6.0,))
+    mesh = make_mesh(STRIDE, SPACING, (1,), (6.0,))
     x, transverse = random_ions(1000, np.float32([6.0]))
     counts, weight_sums = np.zeros((2, 3, 2 * STRIDE), np.int64)
     cells, weights = np.zeros((2, x.size), np.uint32)
@@ -280,7 +281,7 @@ def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension
 
 
 def test_an_entry_holds_as_many_ions_as_promised():
-    mesh = clouds.make_mesh(STRIDE, SPACING, (1,), (1.0,))
+    mesh = make_mesh(STRIDE, SPACING, (1,), (1.0,))
     n = (1 << 15) - 1
     x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
     y = np.full((1, n), np.nextafter(np.float32(1), np.float32(0)), np.float32)
@@ -289,7 +290,7 @@ def test_an_entry_holds_as_many_ions_as_promised():
 
 
 def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell():
-    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    mesh = make_mesh(STRIDE, SPACING, (8,), (6.0,))
     sums = deposited(np.float32([1.1]), np.float32([[6.0]]), mesh)
     charges = sums.charges.reshape(2, STRIDE, 8)
     assert charges[1, 4:6, 0].sum() == WEIGHT_ONE
@@ -315,7 +316,7 @@ def test_the_field_is_minus_the_gradient_of_the_interpolated_potential(box):
 
 
 def test_the_field_of_a_linear_potential_is_exact_on_either_side_of_the_face():
-    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    mesh = make_mesh(STRIDE, SPACING, (8,), (6.0,))
     node = np.arange(STRIDE) * SPACING
     potential = np.stack([10.0 - 3.0 * node, -20.0 + 5.0 * node])[:, :, None].repeat(8, axis=2).ravel()
     x = np.float32([-0.01, -5.3, 0.01, 5.3])
@@ -325,7 +326,7 @@ def test_the_field_of_a_linear_potential_is_exact_on_either_side_of_the_face():
 
 
 def test_the_field_along_the_membrane_of_a_ramp_is_exact():
-    mesh = clouds.make_mesh(STRIDE, SPACING, (8,), (6.0,))
+    mesh = make_mesh(STRIDE, SPACING, (8,), (6.0,))
     ramp = 2.0 * np.minimum(np.arange(8), 4) * 0.75
     potential = np.tile(ramp, 2 * STRIDE)
     normal, along = field_at(np.float32([-3.0, 3.0]), np.float32([[0.4, 2.9]]), mesh, potential)
