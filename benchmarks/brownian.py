@@ -208,12 +208,11 @@ def measure(
     acts |= {name: repeat(phase) for name, phase in phases.items()}
     for act in acts.values():
         act(1)
-    best = {name: duration_of_one(name, 3) for name in acts}
-    counts = {name: max(1, int(seconds / TURNS / 3 / best[name])) for name in acts}
+    counts = {name: max(1, int(seconds / TURNS / 3 / (duration(act, 3) / 3))) for name, act in acts.items()}
     if dimensions == 2:
         # Whole rounds from one sorting of the ions to the next.
         counts["whole_step"] = math.ceil(counts["whole_step"] / SORT_EVERY) * SORT_EVERY
-        best["whole_step"] = math.inf
+    best = dict.fromkeys(acts, math.inf)
     for _ in range(TURNS):
         for name in acts:
             best[name] = min(best[name], duration_of_one(name, counts[name]))

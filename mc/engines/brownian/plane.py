@@ -139,13 +139,13 @@ def put_in(ion, x, species, sums, plane):
 
 
 @internal
-def entries_to_weigh(step, is_sensed, mesh):
+def entries_to_weigh(step, has_field, is_sensed, mesh):
     """Return in how many entries beside the membrane the weights of each species are needed after a step.
 
-    In all of them where the conductivity is about to be sampled; as far as pumps and gates with ligands sense, if
-    there are any; else in none, for the field needs no more than the charges.
+    In all of them where the conductivity is about to be sampled for the field; as far as pumps and gates with ligands
+    sense, if there are any; else in none, for the field needs no more than the charges.
     """
-    if (step + 1) % SAMPLE_EVERY == 0:
+    if has_field and (step + 1) % SAMPLE_EVERY == 0:
         return mesh.stride
     return sensed_cells(1.0 / mesh.inverse_spacing) + 1 if is_sensed else 0
 

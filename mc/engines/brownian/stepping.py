@@ -273,8 +273,9 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
 def clamp_potential(drop, mesh, potential):
     """Write the potential of a clamped slab between baths without a field."""
     inside = mesh.stride * mesh.plane
-    for m in range(potential.size):
-        potential[m] = drop if m < inside else 0.0
+    if potential[0] != drop:
+        potential[:inside] = drop
+        potential[inside:] = 0.0
 
 
 @internal
@@ -356,8 +357,8 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        asked_for = entries_to_weigh(step, is_sensed, plane.mesh)
         has_field = uint32(np.isnan(field.clamped_drop))
+        asked_for = entries_to_weigh(step, has_field, is_sensed, plane.mesh)
         move_all(
             ions,
             ions.positions,
@@ -555,7 +556,7 @@ def advance(state, n_steps):
     made = 0
     while made < n_steps and not must_be_drained(events):
         step = state.step[0]
-        if step % SORT_EVERY == 0:
+        if step % SORT_EVERY == 0 and (is_sensed or np.isnan(field.clamped_drop)):
             sort(ions, pores, reservoirs, scratch, look, plane)
 
         # The field, for the drift that is due, and the chances of entering a pore.
