@@ -111,7 +111,15 @@ def test_a_long_reason_is_cut_between_letters(tmp_path):
         assert 450 < len(recording.stop_reason) <= LONGEST_REASON
 
 
-def test_an_interrupt_waits_until_the_block_is_written(tmp_path, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Let an interrupt be one, as it is not in what a shell has put into the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_the_block_is_written(tmp_path, monkeypatch, interruptible):
     concatenate = np.concatenate
 
     def interrupted_concatenate(blocks):
