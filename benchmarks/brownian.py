@@ -209,6 +209,8 @@ def measure(
     for act in acts.values():
         act(1)
     counts = {name: max(1, int(seconds / TURNS / 3 / (duration(act, 3) / 3))) for name, act in acts.items()}
+    # Many more than the one look that is taken off.
+    counts["whole_step"] = max(counts["whole_step"], 20)
     if dimensions == 2:
         # Whole rounds from one sorting of the ions to the next.
         counts["whole_step"] = math.ceil(counts["whole_step"] / SORT_EVERY) * SORT_EVERY
