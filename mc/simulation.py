@@ -559,8 +559,8 @@ class _Run:
             **{f"engine.{name}": array for name, array in self.engine.memory().items()},
             "run.concentrations": np.array(self.concentrations),
             "run.potentials": np.array(self.potentials),
-            "run.maps.concentrations": np.asarray(self.maps.concentrations),
-            "run.maps.potential": np.asarray(self.maps.potential),
+            "run.maps.concentrations": np.array(self.maps.concentrations),
+            "run.maps.potential": np.array(self.maps.potential),
             **{f"run.filter.{name}": array for name, array in self.filter.memory().items()},
         }
         return Checkpoint(arrays, header)
@@ -786,10 +786,14 @@ class _MapMean:
 
     def add(self, maps: Maps | None) -> None:
         """Add one; None, in one dimension, changes nothing."""
-        if maps is not None:
-            self.n += 1
-            self.concentrations = self.concentrations + maps.concentrations
-            self.potential = self.potential + maps.potential
+        if maps is None:
+            return
+        self.n += 1
+        if self.n == 1:
+            self.concentrations, self.potential = np.array(maps.concentrations), np.array(maps.potential)
+        else:
+            self.concentrations += maps.concentrations
+            self.potential += maps.potential
 
     def take(self) -> tuple[NDArray, NDArray]:
         """Return the means and begin anew."""

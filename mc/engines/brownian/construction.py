@@ -140,7 +140,7 @@ def make_plane(
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
         look_sums=node_tables.make_sums(mesh, n_species),
-        look_counts=np.zeros((n_species, n_cells), dtype=np.int64),
+        look_counts=np.zeros((n_species, n_cells), dtype=np.int32),
         look_potential=np.zeros(n_cells),
         exit_key=stream_key(seed, streams.EXIT),
     )

@@ -279,7 +279,7 @@ def clamp_potential(drop, mesh, potential):
 
 
 @internal
-def find_potential(box, ions, pores, field, look, scratch, plane, line):
+def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
     """Write the potential of the charges that are looked at, by Gauss's law."""
     stride = box.grid.stride
     if line is not None:
@@ -290,7 +290,8 @@ def find_potential(box, ions, pores, field, look, scratch, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_plane(plane, ions, plane.mesh.stride, plane.look_sums)
+        # What is looked at before the first step is then deposited, see `BrownianEngine.deposit_as_looked_at`.
+        merge_plane(plane, ions, plane.mesh.stride if step == 0 else 0, plane.look_sums)
         count_ions(look.positions, plane.look_transverse, ions.first_ion, plane.mesh, plane.look_counts)
         sum_over_plane(plane.look_counts, plane.mesh.plane, look.counts)
         if np.isnan(field.clamped_drop):
@@ -591,7 +592,7 @@ def advance(state, n_steps):
     # What looks must leave no trace: a step of -1 refreshes nothing.
     solve(box, ions, sums, pores, field, -1, plane, line)
     look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line)
-    find_potential(box, ions, pores, field, look, scratch, plane, line)
+    find_potential(box, ions, pores, field, look, scratch, state.step[0], plane, line)
     return made
 
 
