@@ -29,6 +29,10 @@ SEED = 1
 TESTS = (*range(5), *range(8, 14), 15, 16, 17, 100, 101, 102, *range(200, 210))
 """Of Dieharder, without those it calls suspect or "do not use" (5 to 7, 14)."""
 
+SIZES = {200: (1, 4, 8, 12), 201: (2, 3, 4, 5), 202: (2, 3, 4, 5), 203: (0, 1, 8, 32)}
+"""Of tests that come in several: bits, dimensions, numbers in a permutation, lags. Without one Dieharder takes 0, and
+distances in no dimension are a test that no generator passes."""
+
 PIECE = 2**18
 """Words that are made at a time."""
 
@@ -117,9 +121,17 @@ class Result(NamedTuple):
 
 
 def run_test(layout: str, number: int) -> list[Result]:
-    """Return every result of one test of the battery."""
+    """Return every result of one test of the battery, of every size in which it comes."""
+    return [one for size in SIZES.get(number, (0,)) for one in run_size(layout, number, size)]
+
+
+def run_size(layout: str, number: int, size: int) -> list[Result]:
+    """Return the results of one test of the battery in one size, 0 where it has but one."""
     battery = subprocess.Popen(
-        ["dieharder", "-g", "200", "-d", str(number), "-Y", "1", "-k", "2", "-c", ",", "-D", "default"],
+        [
+            *("dieharder", "-g", "200", "-d", str(number), "-n", str(size)),
+            *("-Y", "1", "-k", "2", "-c", ",", "-D", "default"),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
