@@ -162,7 +162,8 @@ def take_differences(looked_up, n, axes):
 def look_up_differences(potentials, nodes, mesh, looked_up):
     """Look up the differences of the potential over the axes of every subset for each ion.
 
-    `potentials`: see `make_potentials`; `nodes`: see `find_shapes`; `looked_up`: (subsets, at least ions) float32.
+    `potentials`: see `node_tables.make_potentials`; `nodes`: see `find_shapes`; `looked_up`: (subsets, at least ions)
+    float32.
     """
     n, subsets, step = nodes.size, looked_up.shape[0], mesh.steps[0]
     fastest = subsets // 2
@@ -301,7 +302,7 @@ def find_weights(positions, transverse, start, mesh, nodes, shapes, weights):
 
 @internal
 def add_weights(weights, nodes, mesh, table):
-    """Add the weights of each ion to those at the corners of its cell; `table`: one of `make_tables`."""
+    """Add the weights of each ion to those at the corners of its cell; `table`: one of `node_tables.make_tables`."""
     n, subsets, step = nodes.size, weights.shape[0], mesh.steps[0]
     fastest = subsets // 2
     in_fours = n - n % FOUR

@@ -89,7 +89,10 @@ class BrownianEngine(DrivenEngine):
         self.deposit_as_looked_at()
 
     def deposit_as_looked_at(self) -> None:
-        """Let the field come from the charges as they were last looked at, and look again."""
+        """Let the field come from the charges as they were looked at before the first step, and look again.
+
+        Later looks do not weigh the species in the plane, see `stepping.find_potential`.
+        """
         state = self.state
         state.sums.counts[:] = state.look.counts
         state.sums.weight_sums[:] = state.look.weight_sums
