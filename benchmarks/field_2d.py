@@ -11,44 +11,62 @@ from numba import set_num_threads
 
 from mc.compilation import entry_point
 from mc.engines.brownian.plane_motion import PIECE
-from mc.field import clouds, modes, node_tables
-from mc.field.mesh import make_mesh
+from mc.field import differences, modes, shares
+from mc.field.mesh import make_mesh, make_words
 
 SPACING, WIDTH, AREA = 0.5, 200.0, 1.0e4
-GRIDS = [(50, (256,)), (100, (512,))]
+GRIDS = [(50, 256), (100, 512)]
 
 
 @entry_point
-def write_potentials(potential, mesh, potentials):
+def write_differences(potential, mesh, table):
     """Call the kernel from Python."""
-    node_tables.write_potentials(potential, mesh, 1, potentials)
+    differences.write_differences(potential, mesh, 1, table)
 
 
 @entry_point
-def deposit_all(x, transverse, mesh, nodes, shapes, weights, table):
+def deposit_all(x, y, mesh, cells, words, table, spilled, has_spilled):
     """Add all ions to a table, piece by piece."""
     for first in range(0, x.size, PIECE):
         here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
-        clouds.find_weights(x[here], transverse, first, mesh, nodes[:n], shapes, weights)
-        clouds.add_weights(weights, nodes[:n], mesh, table)
+        shares.find_shares(
+            x[here],
+            y[here],
+            mesh.inverse_spacing,
+            mesh.inverse_spacing_along,
+            mesh.stride,
+            mesh.n_along,
+            mesh.row,
+            cells[:n],
+            words[:n].view(np.uint32),
+        )
+        shares.add_shares(words[:n], cells[:n], mesh.row, table, spilled, has_spilled)
 
 
 @entry_point
-def look_up_all(x, transverse, mesh, nodes, shapes, potentials, looked_up):
+def look_up_all(x, y, mesh, cells, table, looked_up):
     """Look up the field for all ions, piece by piece."""
     for first in range(0, x.size, PIECE):
         here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
-        clouds.find_shapes(x[here], transverse, first, mesh, nodes[:n], shapes)
-        clouds.look_up_differences(potentials, nodes[:n], mesh, looked_up)
-        clouds.add_inner_terms(looked_up, shapes, n)
+        differences.find_cells(
+            x[here],
+            y[here],
+            mesh.inverse_spacing,
+            mesh.inverse_spacing_along,
+            mesh.stride,
+            mesh.n_along,
+            mesh.row,
+            cells[:n],
+        )
+        differences.look_up(table, cells[:n], looked_up[:n])
 
 
 @entry_point
 def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
     """Call the kernel from Python."""
-    node_tables.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
+    shares.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -62,34 +80,35 @@ def best(run: Callable[[], object], repeats: int = 20) -> float:
     return min(times)
 
 
-def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
+def time_grid(n_x: int, n_along: int) -> None:
     """Print the times of one grid."""
-    stride, widths = n_x + 2, (WIDTH,) * len(cells)
-    mesh = make_mesh(stride, SPACING, cells, widths)
-    n_cells = 2 * stride * mesh.plane
-    potentials, shapes = node_tables.make_potentials(mesh), clouds.make_shapes(mesh, PIECE)
-    looked_up, weights = np.zeros_like(shapes), np.zeros(shapes.shape, np.int32)
-    nodes, valences = np.zeros(PIECE, np.uint32), np.array([1, 1, -1])
-    scratch, chunk_species = node_tables.make_scratch(mesh, 1), np.array([[0, 2]])
-    tables, sums = node_tables.make_tables(mesh, 3, 1), node_tables.make_sums(mesh, 3)
-    print(f"2 x {n_x}" + "".join(f" x {n}" for n in cells))
+    stride = n_x + 2
+    mesh = make_mesh(stride, SPACING, n_along, WIDTH)
+    n_cells = 2 * stride * n_along
+    table, cells = differences.make_differences(mesh), np.zeros(PIECE, np.uint32)
+    looked_up, words, valences = make_words(PIECE), make_words(PIECE), np.array([1, 1, -1])
+    scratch, chunk_species = shares.make_merge_scratch(mesh, 3, 1), np.array([[0, 2]])
+    tables, sums = shares.make_tables(mesh, 3, 1), shares.make_sums(mesh, 3)
+    of_first = [one[0, 0] for one in tables]
+    print(f"2 x {n_x} x {n_along}")
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):
         x = (random.uniform(0.01, n_x * SPACING, n) * random.choice([-1, 1], n)).astype(np.float32)
-        y = (random.random((len(cells), n)) * WIDTH).astype(np.float32)
+        y = (random.random(n) * WIDTH).astype(np.float32)
         times = []
-        for order in (slice(None), np.argsort(y[-1])):
-            places = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[:, order])
+        for order in (slice(None), np.argsort(y)):
+            places = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order])
             times += [
-                best(lambda of=places: deposit_all(*of, mesh, nodes, shapes, weights, tables[0, 0]), 8),
-                best(lambda of=places: look_up_all(*of, mesh, nodes, shapes, potentials, looked_up), 8),
+                best(lambda of=places: deposit_all(*of, mesh, cells, words, *of_first), 8),
+                best(lambda of=places: look_up_all(*of, mesh, cells, table, looked_up), 8),
             ]
         deposit, gather, deposit_sorted, gather_sorted = (time / n * 1e9 for time in times)
         print(
             f"  {n:>9,} ions: deposit {deposit:.2f}, gather {gather:.2f} ns per ion; in order along y "
             f"{deposit_sorted:.2f} and {gather_sorted:.2f}"
         )
-        tables[:] = 0
+        for one in tables:
+            one[:] = 0
 
     box = modes.make_modes(
         stride=stride,
@@ -98,14 +117,14 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
         permittivity=4.1e-3,
         thickness=4.0,
         specific_capacitance=6.24e-5,
-        cells=cells,
-        widths=widths,
+        cells=(n_along,),
+        widths=(WIDTH,),
     )
     factors, workspace = modes.make_factors(box), modes.make_workspace(box, 1)
-    conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 2 + len(cells)))
+    conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 3))
     charges = random.integers(-(1 << 16), 1 << 16, n_cells)
     potential = np.zeros(n_cells)
-    pores = np.ones((10, 2 + len(cells)))
+    pores = np.ones((10, 3))
     parts = {
         "charges of three species": lambda: merge_tables(
             tables, chunk_species, valences, mesh, 2, scratch, sums
@@ -117,7 +136,7 @@ def time_grid(n_x: int, cells: tuple[int, ...]) -> None:
         "solve with 10 ions in pores": lambda: modes.find_potential(
             charges, pores, box, factors, workspace, potential
         ),
-        "what ions look up": lambda: write_potentials(potential, mesh, potentials),
+        "what ions look up": lambda: write_differences(potential, mesh, table),
         "factorise": lambda: modes.factorise(box, conductivities, 0.0, factors),
     }
     for name, run in parts.items():

@@ -61,11 +61,22 @@ def find_cell(x, inverse_spacing, stride):
 
 
 @compiled
+def find_fraction(scaled, cell):
+    """Return the fractional distance of a scaled coordinate from the near end of its cell."""
+    return smaller(scaled - float32(cell), float32(1.0))
+
+
+@compiled
+def as_weight(fraction):
+    """Return a fractional distance in units of 1/WEIGHT_ONE."""
+    return uint32(int32(fraction * float32(WEIGHT_ONE) + float32(0.5)))
+
+
+@compiled
 def weigh(x, inverse_spacing):
     """Return an ion's share at the far node of its cell, in units of 1/WEIGHT_ONE; the rest is the near node's."""
     scaled = abs(x) * inverse_spacing
-    fraction = smaller(scaled - float32(int32(scaled)), float32(1.0))
-    return uint32(int32(fraction * float32(WEIGHT_ONE) + float32(0.5)))
+    return as_weight(find_fraction(scaled, int32(scaled)))
 
 
 @internal

@@ -6,6 +6,8 @@ A vector of so many numbers is what it is on any processor: LLVM makes of it wha
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 INDEX, LANE = ir.IntType(64), ir.IntType(32)
 
@@ -38,3 +40,20 @@ def repeat(builder: Any, vector: ir.VectorType, number: Any) -> Any:
     return builder.shuffle_vector(
         first, first, ir.Constant(ir.VectorType(LANE, vector.count), [0] * vector.count)
     )
+
+
+@intrinsic
+def fetch(typing_context, array, place):
+    """Have the processor fetch what is around an element of a contiguous array; only the speed depends on it."""
+    signature = types.void(array, types.int64)
+
+    def generate(context, builder, signature, arguments):
+        byte_pointer = ir.IntType(8).as_pointer()
+        pointer = place_in(builder, array_argument(context, builder, signature, arguments, 0), arguments[1])
+        to_read, to_keep, data = (ir.Constant(LANE, which) for which in (0, 3, 1))
+        kind = ir.FunctionType(ir.VoidType(), [byte_pointer, LANE, LANE, LANE])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [builder.bitcast(pointer, byte_pointer), to_read, to_keep, data])
+        return context.get_dummy_value()
+
+    return signature, generate

@@ -63,8 +63,8 @@ _BYTES_PER_CELL = 1000
 
 _BYTES_PER_PROTEIN = 100
 
-_MOST_IONS_IN_CELL = 15_000
-"""Of a species, in the mean, where places along the membrane are tracked: half of what the sums at a node hold."""
+_MOST_CHARGES_IN_CELL = 100_000
+"""Of either sign, in the mean, where places along the membrane are tracked: less than half of what its sums hold."""
 
 _SECONDS_PER_UNKNOWN, _SUBSTEPS = 1.5e-5, 1.0
 """For the estimated run time of the continuum: of one of its own steps for each number that it follows, and how many
@@ -465,23 +465,23 @@ def _judge_open_area(scenario: Scenario) -> tuple[list[str], list[StabilityError
 def _judge_cells(
     scenario: Scenario, composition: Composition, grid_spacing: float, transverse_cells: tuple[int, ...]
 ) -> list[StabilityError]:
-    """Return a refusal where a cell would hold more ions of a species than its sums have room for."""
+    """Return a refusal where a cell would hold more ions than its sums have room for."""
     if not (follows_ions(scenario) and transverse_cells):
         return []
     geometry, along = scenario.geometry, math.prod(transverse_cells)
     fullest = max(
-        float(counts.max()) / (math.ceil(length / grid_spacing) * along)
+        float(counts @ abs(composition.valences)) / (math.ceil(length / grid_spacing) * along)
         for counts, length in (
             (composition.counts_inside, geometry.inside_length),
             (composition.counts_outside, geometry.outside_length),
         )
     )
-    if fullest <= _MOST_IONS_IN_CELL:
+    if fullest <= _MOST_CHARGES_IN_CELL:
         return []
     return [
         StabilityError(
-            f"{scenario.locate('geometry')}: a cell of the grid would hold {fullest:,.0f} ions of a species, "
-            f"more than {_MOST_IONS_IN_CELL:,}: take a smaller grid_spacing or grid_spacing_y, or a smaller depth"
+            f"{scenario.locate('geometry')}: a cell of the grid would hold {fullest:,.0f} charges, "
+            f"more than {_MOST_CHARGES_IN_CELL:,}: take a smaller grid_spacing or grid_spacing_y, or a smaller depth"
         )
     ]
 

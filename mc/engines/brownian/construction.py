@@ -13,8 +13,9 @@ from mc.engines.brownian.plane import Mouths, Plane
 from mc.engines.brownian.plane_motion import PIECE, Sheet
 from mc.engines.brownian.sorting import STRIPE
 from mc.engines.brownian.stepping import Box, Ions
-from mc.field import clouds, modes, node_tables
-from mc.field.mesh import count_subsets, make_mesh
+from mc.field import modes, shares
+from mc.field.differences import make_differences
+from mc.field.mesh import make_mesh, make_words
 from mc.scenario.composition import Composition, solutions_over_time
 from mc.scenario.placement import Placement
 from mc.scenario.resolution import resolve_transverse_cells
@@ -92,8 +93,8 @@ def make_plane(
     chunks = chunk_blocks.size - 1
     geometry, grid = scenario.geometry, box.grid
     widths, cells = geometry.transverse_lengths, resolve_transverse_cells(scenario)
-    mesh = make_mesh(grid.stride, grid.spacing, cells, widths)
-    n_cells, subsets = 2 * grid.stride * mesh.plane, count_subsets(mesh)
+    mesh = make_mesh(grid.stride, grid.spacing, cells[0], widths[0])
+    n_cells = 2 * grid.stride * mesh.n_along
     n_species, n_ions = ions.valences.size, ions.positions.size
     box_modes = modes.make_modes(
         stride=grid.stride,
@@ -112,21 +113,19 @@ def make_plane(
     mobilities = ions.valences * ions.diffusion_coefficients / box.thermal_potential
     sheet = Sheet(
         widths=np.array(widths, dtype=np.float32),
-        potentials=node_tables.make_potentials(mesh),
+        differences=make_differences(mesh),
         displacement_per_field=(mobilities * box.time_step).astype(np.float32),
         valences=ions.valences,
-        tables=node_tables.make_tables(mesh, n_species, chunks),
         chunk_species=ions.block_species[np.column_stack([chunk_blocks[:-1], chunk_blocks[1:] - 1])],
-        shapes=np.stack([clouds.make_shapes(mesh, PIECE)] * chunks),
-        looked_up=np.zeros((chunks, subsets, PIECE), dtype=np.float32),
-        weights=np.zeros((chunks, subsets, PIECE), dtype=np.int32),
+        looked_up=make_words(chunks, PIECE),
+        shares=make_words(chunks, PIECE),
     )
     return Plane(
         mesh=mesh,
         transverse=transverse,
         names=np.arange(n_ions, dtype=np.uint32),
         stripe_starts=np.zeros((n_species, -(-cells[-1] // STRIPE) + 1), dtype=np.int64),
-        sums=node_tables.make_sums(mesh, n_species),
+        sums=shares.make_sums(mesh, n_species),
         sheet=sheet,
         mouths=_make_mouths(scenario, ions, box, pores, drops, placement),
         pump_sites=placement.pumps.astype(np.float64),
@@ -135,11 +134,12 @@ def make_plane(
         implicit=implicit,
         exact=exact,
         workspace=modes.make_workspace(box_modes, threads),
-        scratch=node_tables.make_scratch(mesh, threads),
+        tables=shares.make_tables(mesh, n_species, chunks),
+        merge_scratch=shares.make_merge_scratch(mesh, n_species, threads),
         potential=np.zeros(n_cells),
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
-        look_sums=node_tables.make_sums(mesh, n_species),
+        look_sums=shares.make_sums(mesh, n_species),
         look_counts=np.zeros((n_species, n_cells), dtype=np.int32),
         look_potential=np.zeros(n_cells),
         exit_key=stream_key(seed, streams.EXIT),

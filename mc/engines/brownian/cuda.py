@@ -24,9 +24,7 @@ from numba.cuda import libdevice
 from mc.engines.brownian import stepping
 from mc.engines.brownian.motion import BLOCK, Baths, aim, centre, is_beyond, may_enter, reflect
 from mc.engines.devices import is_simulated
-from mc.field.clouds import as_weight
-from mc.field.deposition import COUNT_SHIFT, find_cell
-from mc.field.mesh import find_fraction
+from mc.field.deposition import COUNT_SHIFT, as_weight, find_cell, find_fraction
 from mc.streams import threefry
 
 HALF = BLOCK // 2

@@ -33,7 +33,7 @@ def membrane_charge(box, ions, sums, pores, plane):
         inside = float(sum_side_charge(sums.counts, ions.valences, 0, box.grid.stride))
     else:
         weights = 0
-        for node in range(box.grid.stride * plane.mesh.plane):
+        for node in range(box.grid.stride * plane.mesh.n_along):
             weights += plane.sums.charges[node]
         inside = weights / WEIGHT_ONE
     return inside + box.end_charges[0] + induced

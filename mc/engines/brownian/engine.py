@@ -365,11 +365,11 @@ class BrownianEngine(DrivenEngine):
         if plane is None or y is None:
             along_x = self.state.look.potential.reshape(2, grid.stride)[side]
         else:
-            in_plane = plane.look_potential.reshape(2, grid.stride, plane.mesh.plane)[side]
-            scaled = y / plane.mouths.period * plane.mesh.plane
-            node = int(scaled) % plane.mesh.plane
+            in_plane = plane.look_potential.reshape(2, grid.stride, plane.mesh.n_along)[side]
+            scaled = y / plane.mouths.period * plane.mesh.n_along
+            node = int(scaled) % plane.mesh.n_along
             share = scaled - int(scaled)
-            along_x = (1.0 - share) * in_plane[:, node] + share * in_plane[:, (node + 1) % plane.mesh.plane]
+            along_x = (1.0 - share) * in_plane[:, node] + share * in_plane[:, (node + 1) % plane.mesh.n_along]
         return float(np.interp(distance, np.arange(grid.stride - 1) * grid.spacing, along_x[:-1]))
 
     def _exchanged(self) -> NDArray[np.int64]:
@@ -382,7 +382,7 @@ class BrownianEngine(DrivenEngine):
         plane = self.state.plane
         if plane is None:
             return None
-        stride, n_along = self.state.box.grid.stride, plane.mesh.plane
+        stride, n_along = self.state.box.grid.stride, plane.mesh.n_along
         counts = plane.look_counts.reshape(-1, 2, stride, n_along)[:, :, :-2]
         per_ion = n_along / self._cell_ions_per_millimolar[:, np.newaxis]
         potential = plane.look_potential.reshape(2, stride, n_along)[:, :-1]
@@ -401,7 +401,7 @@ class BrownianEngine(DrivenEngine):
         plane = self.state.plane
         if plane is None:
             return np.zeros(0)
-        n_along = plane.mesh.plane
+        n_along = plane.mesh.n_along
         centres = (np.arange(n_along) + 0.5) * (plane.mouths.period / n_along)
         return centres.astype(np.float64)
 

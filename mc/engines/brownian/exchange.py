@@ -107,7 +107,7 @@ def let_in(species, side, depth_range, first_place, box, reservoirs, ions, sums,
 def place_entry(ion, first_place, draw, plane):
     """Choose where along the membrane an ion comes in, where that is tracked: within one cell."""
     if plane is not None:
-        place = float32(first_place + draw / plane.mesh.inverse_spacings[0])
+        place = float32(first_place + draw / plane.mesh.inverse_spacing_along)
         plane.transverse[0, ion] = place if place < plane.sheet.widths[0] else float32(0.0)
 
 
@@ -116,7 +116,7 @@ def count_places(plane):
     """Return in how many cells along the membrane ions come in."""
     if plane is None:
         return 1
-    return plane.mesh.plane
+    return plane.mesh.n_along
 
 
 @internal
@@ -124,7 +124,7 @@ def place_width(plane):
     """Return the width of such a cell in nm."""
     if plane is None:
         return 0.0
-    return 1.0 / plane.mesh.inverse_spacings[0]
+    return 1.0 / plane.mesh.inverse_spacing_along
 
 
 @internal
@@ -133,7 +133,7 @@ def drift_at_end(species, side, place, reservoirs, drift, plane):
     if plane is None:
         half = drift.shape[1] // 2
         return -float(drift[species, side * half + reservoirs.end_cells[side]])
-    n_along = plane.mesh.plane
+    n_along = plane.mesh.n_along
     near = (side * plane.mesh.stride + reservoirs.end_cells[side]) * n_along
     far, following = near + n_along, (place + 1) % n_along
     # The normal component is linear along the cell: that of its middle.

@@ -89,27 +89,27 @@ def move_block_in_plane(
     leavers,
     mesh,
     sheet,
+    tables,
     has_field,
     deposits,
-    transverse,
-    transverse_target,
+    places_along,
+    places_target,
 ):
     """Drift, diffuse and deposit one block where places along the membrane are tracked, piece by piece."""
     start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
     if diffuses:
         draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
+    else:
+        copy_row(ions.positions[start:stop], target[start:stop])
+        copy_row(places_along[start:stop], places_target[start:stop])
     for first in range(start, stop, PIECE):
         last = min(first + PIECE, stop)
-        positions = target[first:last]
         words = scratch.words[chunk, first - start : last - start]
-        if not diffuses:
-            copy_row(ions.positions[first:last], positions)
-            for axis in range(transverse.shape[0]):
-                copy_row(transverse[axis, first:last], transverse_target[axis, first:last])
         any_candidate = move_piece(
-            positions,
-            transverse_target,
+            target,
+            places_target,
             first,
+            last,
             species,
             words,
             scratch.cells[chunk, : last - first],
@@ -118,6 +118,7 @@ def move_block_in_plane(
             thresholds,
             mesh,
             sheet,
+            tables,
             chunk,
             has_field,
             deposits,
@@ -126,7 +127,7 @@ def move_block_in_plane(
             if any_candidate:
                 note_flagged(words, first, scratch.candidates, scratch.n_candidates, chunk)
             if leavers is not None:
-                find_leavers(positions, words, baths.length_inside, baths.length_outside)
+                find_leavers(target[first:last], words, baths.length_inside, baths.length_outside)
                 note_flagged(words, first, leavers.ions, leavers.n_ions, chunk)
 
 
@@ -145,10 +146,11 @@ def move_chunk(
     leavers,
     mesh,
     sheet,
+    tables,
     has_field,
     deposits,
-    transverse,
-    transverse_target,
+    places_along,
+    places_target,
 ):
     """Drift, diffuse and deposit the blocks of one chunk, see `move_all`."""
     scratch.n_candidates[chunk] = 0
@@ -191,10 +193,11 @@ def move_chunk(
                 leavers,
                 mesh,
                 sheet,
+                tables,
                 has_field,
                 deposits,
-                transverse,
-                transverse_target,
+                places_along,
+                places_target,
             )
 
 
@@ -212,10 +215,11 @@ def move_all(
     leavers,
     mesh,
     sheet,
+    tables,
     has_field,
     deposits,
-    transverse,
-    transverse_target,
+    places_along,
+    places_target,
 ):
     """Drift, diffuse and deposit all ions, and list the candidates of each chunk for entering a pore.
 
@@ -239,10 +243,11 @@ def move_all(
             leavers,
             mesh,
             sheet,
+            tables,
             has_field,
             deposits,
-            transverse,
-            transverse_target,
+            places_along,
+            places_target,
         )
 
 

@@ -13,7 +13,7 @@ from numba import float32, int64
 from mc.compilation import compiled, internal
 from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane_motion import Sheet
-from mc.field import deposition, node_tables
+from mc.field import deposition, shares
 from mc.field.deposition import WEIGHT_ONE
 from mc.field.mesh import Mesh
 from mc.field.modes import (
@@ -70,7 +70,7 @@ class Plane(NamedTuple):
     """(ions,) uint32, which ion it is that is in each slot of memory, see `mc.engines.brownian.sorting`."""
     stripe_starts: np.ndarray
     """(species, stripes + 1) working memory for sorting."""
-    sums: node_tables.Sums
+    sums: shares.Sums
     sheet: Sheet
     mouths: Mouths
     pump_sites: np.ndarray
@@ -83,16 +83,17 @@ class Plane(NamedTuple):
     exact: Factors
     """Of Gauss's law."""
     workspace: Workspace
-    scratch: np.ndarray
-    """See `node_tables.make_scratch`."""
+    tables: shares.Tables
+    """What the ions of each chunk of blocks add up to."""
+    merge_scratch: shares.MergeScratch
     potential: np.ndarray
-    """(2 * stride * plane,) mV at each node, as the next drift sees it."""
+    """(2 * stride * n_along,) mV at each node, as the next drift sees it."""
     sampled: np.ndarray
     """(2 * stride,) conductivity as last sampled."""
     look_transverse: np.ndarray
-    look_sums: node_tables.Sums
+    look_sums: shares.Sums
     look_counts: np.ndarray
-    """(species, 2 * stride * plane), see `node_tables.count_ions`."""
+    """(species, 2 * stride * n_along), see `shares.count_ions`."""
     look_potential: np.ndarray
     exit_key: np.ndarray
 
@@ -122,7 +123,7 @@ def take_out(ion, x, species, sums, plane):
         deposition.withdraw(x, species, sums)
     else:
         valence = plane.sheet.valences[species]
-        node_tables.withdraw(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+        shares.withdraw(x, plane.transverse[0, ion], species, valence, plane.mesh, plane.sums)
 
 
 @internal
@@ -132,7 +133,7 @@ def put_in(ion, x, species, sums, plane):
         deposition.restore(x, species, sums)
     else:
         valence = plane.sheet.valences[species]
-        node_tables.restore(x, plane.transverse[:, ion], species, valence, plane.mesh, plane.sums)
+        shares.restore(x, plane.transverse[0, ion], species, valence, plane.mesh, plane.sums)
 
 
 # --- the field ---
@@ -196,32 +197,32 @@ def find_plane_potential(sums, box, ions, pores, plane, factors, potential):
 @internal
 def set_drops(mesh, potential, mouths):
     """Write the potential drop at each channel, linear between the nodes of the faces; return that of the plane."""
-    outer = mesh.stride * mesh.plane
+    outer = mesh.stride * mesh.n_along
     for channel in range(mouths.sites.size):
-        scaled = mouths.sites[channel] * mesh.inverse_spacings[0]
-        node = min(int64(scaled), mesh.plane - 1)
+        scaled = mouths.sites[channel] * mesh.inverse_spacing_along
+        node = min(int64(scaled), mesh.n_along - 1)
         share = scaled - node
-        following = (node + 1) % mesh.plane
+        following = (node + 1) % mesh.n_along
         near = potential[node] - potential[outer + node]
         far = potential[following] - potential[outer + following]
         mouths.drops[channel] = near + share * (far - near)
     total = 0.0
-    for m in range(mesh.plane):
+    for m in range(mesh.n_along):
         total += potential[m] - potential[outer + m]
-    return total / mesh.plane
+    return total / mesh.n_along
 
 
 @internal
 def sample_conductivities(weights, mobile_charges, grid, mesh, conductivities):
     """Write the conductivity of each cell along the normal, the mean of that at its two nodes, in e/(mV nm ns).
 
-    `weights`: see `node_tables.Sums`; `mobile_charges`: see `stepping.Ions`.
+    `weights`: see `shares.Sums`; `mobile_charges`: see `stepping.Ions`.
     """
     conductivities[:] = 0.0
     for species in range(mobile_charges.size):
         for row in range(conductivities.size):
             total = int64(0)
-            for node in range(row * mesh.plane, (row + 1) * mesh.plane):
+            for node in range(row * mesh.n_along, (row + 1) * mesh.n_along):
                 total += weights[species, node]
             # A node at the face has but half a cell.
             length = grid.spacing if row % mesh.stride > 0 else 0.5 * grid.spacing
@@ -275,9 +276,9 @@ def place_in_mouth(channel, channel_type, mouths, key, ion, step):
 def find_patch(site, side, mesh, lengths):
     """Return the cells within SENSING_REACH of a site: how many along the normal, how many along the membrane, the
     first of these, which may be below zero on the periodic axis."""
-    spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacings[0]
+    spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacing_along
     n_normal = max(1, min(sensed_cells(spacing), int64(lengths[side] / spacing)))
-    n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.plane)
+    n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.n_along)
     return n_normal, n_along, int64(site / spacing_along) - n_along // 2
 
 
@@ -290,7 +291,7 @@ def local_concentrations_at(site, plane, lengths, ions_per_volume, concentration
     """
     mesh = plane.mesh
     spacing = 1.0 / mesh.inverse_spacing
-    cell_volume = plane.depth * spacing / mesh.inverse_spacings[0]
+    cell_volume = plane.depth * spacing / mesh.inverse_spacing_along
     for side in range(2):
         n_normal, n_along, first = find_patch(site, side, mesh, lengths)
         volume = n_normal * n_along * cell_volume
@@ -299,10 +300,10 @@ def local_concentrations_at(site, plane, lengths, ions_per_volume, concentration
             weight = 0.0
             for entry in range(n_normal + 1):
                 share = 0.5 if entry == n_normal and not ends_at_wall else 1.0
-                row = (side * mesh.stride + entry) * mesh.plane
+                row = (side * mesh.stride + entry) * mesh.n_along
                 for k in range(n_along + 1):
                     share_along = 0.5 if k == 0 or k == n_along else 1.0
-                    node = row + (first + k) % mesh.plane
+                    node = row + (first + k) % mesh.n_along
                     weight += share * share_along * plane.sums.weights[species, node]
             concentrations[species, side] = weight / WEIGHT_ONE / volume / ions_per_volume
 
@@ -317,9 +318,9 @@ def local_potential_at(site, plane, lengths):
         total = 0.0
         for row in range(side * mesh.stride, side * mesh.stride + n_normal):
             for k in range(n_along):
-                node = row * mesh.plane + (first + k) % mesh.plane
+                node = row * mesh.n_along + (first + k) % mesh.n_along
                 # A node is the near end of its cell along the normal.
-                total += 0.5 * (plane.potential[node] + plane.potential[node + mesh.plane])
+                total += 0.5 * (plane.potential[node] + plane.potential[node + mesh.n_along])
         mean = total / (n_normal * n_along)
         potential += mean if side == 0 else -mean
     return potential

@@ -12,17 +12,24 @@ from numba import float32, int32, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import INCREMENT_BITS, aim, may_enter, reflect
-from mc.field.clouds import (
-    add_inner_terms,
-    add_weights,
-    component,
-    find_shapes,
-    find_weights,
-    look_up_differences,
+from mc.field.deposition import find_fraction
+from mc.field.differences import (
+    difference_along,
+    difference_of_both,
+    find_cells,
+    look_up,
+    normal_difference,
+    rise,
 )
+from mc.field.mesh import find_transverse_cell
+from mc.field.shares import add_shares, find_shares
+from mc.field.vectors import fetch
 
 PIECE = 512
 """Ions of a block that are moved together; a divisor of BLOCK."""
+
+IONS_IN_LINE = 16
+"""Ions whose coordinates are beside each other in the cache."""
 
 BITS = 12
 """Of an increment along an axis."""
@@ -40,21 +47,17 @@ class Sheet(NamedTuple):
 
     widths: np.ndarray
     """(axes,) float32, nm."""
-    potentials: np.ndarray
-    """See `node_tables.make_potentials`."""
+    differences: np.ndarray
+    """See `differences.make_differences`."""
     displacement_per_field: np.ndarray
     """(species,) float32, mobility times time step, nm2/mV."""
     valences: np.ndarray
-    tables: np.ndarray
-    """See `node_tables.make_tables`."""
     chunk_species: np.ndarray
     """(chunks, 2) the first and the last species with ions in each chunk."""
-    shapes: np.ndarray
-    """(chunks, subsets, PIECE), see `clouds.make_shapes`."""
     looked_up: np.ndarray
-    """(chunks, subsets, PIECE) float32."""
-    weights: np.ndarray
-    """(chunks, subsets, PIECE) int32, see `clouds.weigh_corners`."""
+    """(chunks, PIECE) uint64, the words of the cells of a piece: 0 where there is no field."""
+    shares: np.ndarray
+    """(chunks, PIECE) uint64, what each ion of a piece leaves in its cell."""
 
 
 @compiled
@@ -79,15 +82,14 @@ def into_period(place, width, turns_per_length):
 @internal
 def move_on_two_axes(
     positions,
-    coordinates,
-    normal_differences,
-    transverse_differences,
-    outer_differences,
-    normal_outer_shapes,
-    transverse_outer_shapes,
-    factor,
-    transverse_factor,
+    places_along,
+    halves,
     words,
+    inverse_spacing,
+    inverse_spacing_along,
+    n_along,
+    factor,
+    factor_along,
     scale,
     width,
     length_inside,
@@ -97,22 +99,27 @@ def move_on_two_axes(
 ):
     """Move ions along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
 
-    They drift by a factor times what `clouds.component` returns. Every random word is replaced with the flag of its
-    ion: the fewer arrays, the sooner a compiler sees that no two of them overlap. Returns whether any flag is set.
+    `halves`: (2 * ions,) uint32, the lower and the upper half of the word of each ion's cell, see
+    `mc.field.differences`; they drift by a factor times what `differences.rise` returns. Every random word is
+    replaced with the flag of its ion: the fewer arrays, the sooner a compiler sees that no two of them overlap.
+    Returns whether any flag is set.
     """
     any_candidate = uint32(0)
     turns_per_length = float32(1.0) / width
     for k in range(positions.size):
-        word, outer_difference = words[k], outer_differences[k]
-        rise = component(transverse_differences[k], outer_difference, transverse_outer_shapes[k])
-        along = transverse_factor * rise
-        moved = coordinates[k] + (along + scale * centre_transverse(word))
-        coordinates[k] = into_period(moved, width, turns_per_length)
-        x = positions[k]
+        x, place, word = positions[k], places_along[k], words[k]
+        lower, upper = halves[2 * k], halves[2 * k + 1]
+        both = difference_of_both(upper, lower)
+        scaled, scaled_along = abs(x) * inverse_spacing, place * inverse_spacing_along
+        fraction = find_fraction(scaled, int32(scaled))
+        fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, n_along))
+        along = factor_along * rise(difference_along(lower), both, fraction)
+        moved = place + (along + scale * centre_transverse(word))
+        places_along[k] = into_period(moved, width, turns_per_length)
         outside = x > float32(0.0)
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
-        displacement = factor * component(normal_differences[k], outer_difference, normal_outer_shapes[k])
+        displacement = factor * rise(normal_difference(upper), both, fraction_along)
         target = aim(x, displacement, scale * centre_normal(word), length)
         is_candidate = may_enter(target, word, threshold)
         any_candidate = uint32(any_candidate | is_candidate)
@@ -123,81 +130,90 @@ def move_on_two_axes(
 
 
 @internal
-def move_round(coordinates, differences, outer_differences, outer_shapes, factor, words, scale, width):
-    """Move ions along one more periodic axis, by drift as along the others and by diffusion."""
-    turns_per_length = float32(1.0) / width
-    for k in range(coordinates.size):
-        displacement = factor * component(differences[k], outer_differences[k], outer_shapes[k])
-        moved = coordinates[k] + (displacement + scale * centre_transverse(words[k]))
-        coordinates[k] = into_period(moved, width, turns_per_length)
+def fetch_piece(positions, places_along, first):
+    """Have the processor fetch the next piece: it does not foresee that, for a piece is gone over several times."""
+    for ion in range(first, min(first + PIECE, positions.size), IONS_IN_LINE):
+        fetch(positions, ion)
+        fetch(places_along, ion)
 
 
 @internal
 def move_piece(
     positions,
-    transverse,
+    places_along,
     first,
+    last,
     species,
     words,
-    nodes,
+    cells,
     increment_scale,
     baths,
     thresholds,
     mesh,
     sheet,
+    tables,
     chunk,
     has_field,
     deposits,
 ):
-    """Drift, diffuse and deposit a piece of a block, the ions from `first` on; return whether any is a candidate.
+    """Drift, diffuse and deposit a piece of a block, the ions from `first` to `last`; return if any is a candidate.
 
     With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words.
     """
-    n = positions.size
-    shapes, looked_up = sheet.shapes[chunk], sheet.looked_up[chunk]
+    x, y = positions[first:last], places_along[first:last]
+    looked_up = sheet.looked_up[chunk, : last - first]
     # The field is minus the slope of the potential.
     factor = -sheet.displacement_per_field[species] * mesh.inverse_spacing
-    scale = increment_scale * COARSER
     if has_field:
-        find_shapes(positions, transverse, first, mesh, nodes, shapes)
-        look_up_differences(sheet.potentials, nodes, mesh, looked_up)
-        add_inner_terms(looked_up, shapes, n)
-    # Without a field nothing but zeros has ever been looked up.
-    every_axis = looked_up.shape[0] - 1
-    outer_differences = looked_up[every_axis, :n]
-    last = sheet.widths.size - 1
-    for axis in range(last):
-        own = 2 << axis
-        move_round(
-            transverse[axis, first : first + n],
-            looked_up[own, :n],
-            outer_differences,
-            shapes[every_axis ^ own, :n],
-            factor * mesh.spacing_ratios[axis + 1],
-            words,
-            scale,
-            sheet.widths[axis],
+        find_cells(
+            x,
+            y,
+            mesh.inverse_spacing,
+            mesh.inverse_spacing_along,
+            mesh.stride,
+            mesh.n_along,
+            mesh.row,
+            cells,
         )
-    fastest = 2 << last
+        look_up(sheet.differences, cells, looked_up)
+    # Without a field nothing but zeros has ever been looked up.
     any_candidate = move_on_two_axes(
-        positions,
-        transverse[last, first : first + n],
-        looked_up[1, :n],
-        looked_up[fastest, :n],
-        outer_differences,
-        shapes[every_axis ^ 1, :n],
-        shapes[every_axis ^ fastest, :n],
-        factor,
-        factor * mesh.spacing_ratios[last + 1],
+        x,
+        y,
+        looked_up.view(np.uint32),
         words,
-        scale,
-        sheet.widths[last],
+        mesh.inverse_spacing,
+        mesh.inverse_spacing_along,
+        mesh.n_along,
+        factor,
+        factor * mesh.spacing_ratio,
+        increment_scale * COARSER,
+        sheet.widths[0],
         baths.mirror_inside,
         baths.mirror_outside,
         thresholds[species, 0],
         thresholds[species, 1],
     )
+    fetch_piece(positions, places_along, last)
     if has_field or deposits:
-        find_weights(positions, transverse, first, mesh, nodes, shapes, sheet.weights[chunk])
-        add_weights(sheet.weights[chunk], nodes, mesh, sheet.tables[chunk, species])
+        shares = sheet.shares[chunk, : last - first]
+        find_shares(
+            x,
+            y,
+            mesh.inverse_spacing,
+            mesh.inverse_spacing_along,
+            mesh.stride,
+            mesh.n_along,
+            mesh.row,
+            cells,
+            shares.view(np.uint32),
+        )
+        add_shares(
+            shares,
+            cells,
+            mesh.row,
+            tables.words[chunk, species],
+            tables.spilled[chunk, species],
+            tables.has_spilled[chunk, species],
+        )
     return any_candidate

@@ -34,7 +34,7 @@ from mc.engines.brownian.plane import (
 from mc.engines.brownian.pumping import local_concentrations, pump
 from mc.engines.brownian.sorting import SORT_EVERY, sort
 from mc.field.deposition import WEIGHT_ONE, Sums
-from mc.field.node_tables import count_ions, merge_tables, write_potentials
+from mc.field.differences import write_differences
 from mc.field.poisson import (
     Grid,
     integrate_potential,
@@ -43,6 +43,7 @@ from mc.field.poisson import (
     sum_node_charges,
     sum_side_charge,
 )
+from mc.field.shares import count_ions, merge_tables
 from mc.membrane.gating import Channels, Transitions, gate
 from mc.membrane.protocols import Amplifier
 from mc.membrane.transport import PumpMoves, Pumps
@@ -263,7 +264,9 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
     if np.isnan(field.clamped_drop):
         refresh_factors(plane, ions.mobile_charges, box, step, field.conductivities)
         find_plane_potential(plane.sums, box, ions, pores, plane, plane.implicit, plane.potential)
-        write_potentials(plane.potential, plane.mesh, plane.scratch.shape[0], plane.sheet.potentials)
+        write_differences(
+            plane.potential, plane.mesh, plane.merge_scratch.parts.shape[0], plane.sheet.differences
+        )
     else:
         clamp_potential(field.clamped_drop, plane.mesh, plane.potential)
     field.slab_drop[0] = set_drops(plane.mesh, plane.potential, plane.mouths)
@@ -272,7 +275,7 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
 @internal
 def clamp_potential(drop, mesh, potential):
     """Write the potential of a clamped slab between baths without a field."""
-    inside = mesh.stride * mesh.plane
+    inside = mesh.stride * mesh.n_along
     if potential[0] != drop:
         potential[:inside] = drop
         potential[inside:] = 0.0
@@ -292,13 +295,13 @@ def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
     if plane is not None:
         # What is looked at before the first step is then deposited, see `BrownianEngine.deposit_as_looked_at`.
         merge_plane(plane, ions, plane.mesh.stride if step == 0 else 0, plane.look_sums)
-        count_ions(look.positions, plane.look_transverse, ions.first_ion, plane.mesh, plane.look_counts)
-        sum_over_plane(plane.look_counts, plane.mesh.plane, look.counts)
+        count_ions(look.positions, plane.look_transverse[0], ions.first_ion, plane.mesh, plane.look_counts)
+        sum_over_plane(plane.look_counts, plane.mesh.n_along, look.counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
         else:
             clamp_potential(field.clamped_drop, plane.mesh, plane.look_potential)
-        average_over_plane(plane.look_potential, plane.mesh.plane, look.potential)
+        average_over_plane(plane.look_potential, plane.mesh.n_along, look.potential)
 
 
 @internal
@@ -329,9 +332,16 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 @internal
 def merge_plane(plane, ions, asked_for, sums):
-    """Write what the tables of all chunks add up to, see `node_tables.merge_tables`."""
-    sheet = plane.sheet
-    merge_tables(sheet.tables, sheet.chunk_species, ions.valences, plane.mesh, asked_for, plane.scratch, sums)
+    """Write what the tables of all chunks add up to, see `shares.merge_tables`."""
+    merge_tables(
+        plane.tables,
+        plane.sheet.chunk_species,
+        ions.valences,
+        plane.mesh,
+        asked_for,
+        plane.merge_scratch,
+        sums,
+    )
 
 
 @internal
@@ -349,6 +359,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             uint32(step),
             uint32(1),
             leavers,
+            None,
             None,
             None,
             None,
@@ -373,10 +384,11 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             leavers,
             plane.mesh,
             plane.sheet,
+            plane.tables,
             has_field,
             uint32(asked_for > 0),
-            plane.transverse,
-            plane.transverse,
+            plane.transverse[0],
+            plane.transverse[0],
         )
         if has_field or asked_for > 0:
             merge_plane(plane, ions, asked_for, plane.sums)
@@ -403,6 +415,7 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             None,
             None,
             None,
+            None,
         )
     if plane is not None:
         move_all(
@@ -418,10 +431,11 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             leavers,
             plane.mesh,
             plane.sheet,
+            plane.tables,
             uint32(1),
             uint32(1),
-            plane.transverse,
-            plane.look_transverse,
+            plane.transverse[0],
+            plane.look_transverse[0],
         )
 
 

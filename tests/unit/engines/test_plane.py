@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from small_membrane import TABLES
 
+from mc.compilation import entry_point
 from mc.constants import SENSING_REACH
 from mc.engines.brownian import crossing
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.sorting import SORT_EVERY
-from mc.field import node_tables
+from mc.field import shares
 from mc.scenario.schema import Scenario
 
 WIDTH, DEPTH = 100.0, 20.0
@@ -27,6 +28,13 @@ def make_scenario(boundary="closed", **changes):
         "boundary": boundary,
     }
     return Scenario.model_validate(TABLES | {"geometry": geometry} | changes)
+
+
+@entry_point
+def add_all(positions, places_along, species, valences, mesh, sums):
+    for ion in range(positions.size):
+        of = species[ion]
+        shares.add_ion(positions[ion], places_along[ion], 1, of, valences[of], mesh, sums)
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +64,14 @@ def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
 def test_running_sums_are_those_of_a_fresh_deposit(engine):
     state = engine.state
     plane, ions = state.plane, state.ions
-    fresh = node_tables.make_sums(plane.mesh, ions.valences.size)
-    for ion, species in enumerate(engine.species_of_slots):
-        node_tables.add_ion.py_func(
-            ions.positions[ion],
-            plane.transverse[:, ion],
-            1,
-            species,
-            ions.valences[species],
-            plane.mesh,
-            fresh,
-        )
+    fresh = shares.make_sums(plane.mesh, ions.valences.size)
+    add_all(ions.positions, plane.transverse[0], engine.species_of_slots, ions.valences, plane.mesh, fresh)
     np.testing.assert_array_equal(fresh.charges, plane.sums.charges)
     # Elsewhere the species are weighed only now and then.
     is_sensed = np.arange(2 * plane.mesh.stride) % plane.mesh.stride <= int(
         SENSING_REACH / state.box.grid.spacing
     )
-    rows = (-1, 2 * plane.mesh.stride, plane.mesh.plane)
+    rows = (-1, 2 * plane.mesh.stride, plane.mesh.n_along)
     np.testing.assert_array_equal(
         fresh.weights.reshape(rows)[:, is_sensed], plane.sums.weights.reshape(rows)[:, is_sensed]
     )

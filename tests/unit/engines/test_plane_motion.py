@@ -5,36 +5,24 @@ import pytest
 from numba import njit
 
 from mc.engines.brownian import motion, plane_motion
+from mc.field import differences
 
 LENGTH, WIDTH = np.float32(10.0), np.float32(6.0)
+INVERSE_SPACING, INVERSE_SPACING_ALONG, N_ALONG = np.float32(4.0), np.float32(2.0), 12
 
 
 @njit
-def move_on_two_axes(
-    positions,
-    coordinates,
-    normal_slopes,
-    transverse_slopes,
-    outer_slopes,
-    normal_outer_shapes,
-    transverse_outer_shapes,
-    factor,
-    transverse_factor,
-    words,
-    scale,
-    threshold,
-):
+def move_all(positions, places, halves, factor, factor_along, words, scale, threshold):
     return plane_motion.move_on_two_axes(
         positions,
-        coordinates,
-        normal_slopes,
-        transverse_slopes,
-        outer_slopes,
-        normal_outer_shapes,
-        transverse_outer_shapes,
-        factor,
-        transverse_factor,
+        places,
+        halves,
         words,
+        INVERSE_SPACING,
+        INVERSE_SPACING_ALONG,
+        N_ALONG,
+        factor,
+        factor_along,
         scale,
         WIDTH,
         LENGTH,
@@ -44,14 +32,33 @@ def move_on_two_axes(
     )
 
 
-@njit
-def move_round(coordinates, slopes, outer_slopes, outer_shapes, factor, words, scale):
-    plane_motion.move_round(coordinates, slopes, outer_slopes, outer_shapes, factor, words, scale, WIDTH)
+def move(positions, places, words, *, slopes=None, factors=(1.0, 1.0), scale=0.0, threshold=0):
+    """Move ions in fields of their own, (3, ions), see `differences.pack`; return if any is a candidate."""
+    slopes = np.zeros((3, positions.size)) if slopes is None else np.broadcast_to(slopes, (3, positions.size))
+    fields = np.array([differences.pack(*map(np.float32, three)) for three in slopes.T], np.uint64)
+    return move_all(
+        positions,
+        places,
+        fields.view(np.uint32),
+        *np.float32(factors),
+        words,
+        np.float32(scale),
+        np.uint32(threshold),
+    )
 
 
 def word(normal, along=2**11, low=0):
     """Return a random word with 12 bits for either axis and a low byte."""
     return (normal << 20) | (along << 8) | low
+
+
+def random_ions(n, seed):
+    random = np.random.default_rng(seed)
+    positions = (random.uniform(0, LENGTH, n) * random.choice([-1, 1], n)).astype(np.float32)
+    places = random.uniform(0, WIDTH, n).astype(np.float32)
+    # Such as a word holds, so that what is expected has no rounding of its own.
+    slopes = np.round(random.normal(0.0, 0.5, (3, n)) * 256) / 256
+    return positions, places, slopes, random.integers(0, 2**32, n, dtype=np.uint32)
 
 
 @pytest.mark.parametrize(
@@ -73,28 +80,19 @@ def test_increments_have_the_variance_of_diffusion():
 
 def test_a_move_along_the_normal_is_that_of_one_dimension():
     """The upper bits alone make the increment: where the lower ones add half a level either way, it is the same."""
-    random = np.random.default_rng(2)
-    n = 500
-    positions = (random.uniform(0, 10.0, n) * random.choice([-1, 1], n)).astype(np.float32)
-    slopes, outer_slopes, outer_shapes = random.normal(0.0, 0.5, (3, n)).astype(np.float32)
-    words = random.integers(0, 2**32, n, dtype=np.uint32)
-    in_plane, in_line, flags = positions.copy(), positions.copy(), np.zeros(n, np.uint32)
-    displacements = np.float32(2.0) * (slopes + outer_slopes * outer_shapes)
-    in_words, scale = words.copy(), np.float32(3.0 / 2**23)
-    places, still = np.full(n, 3.0, np.float32), np.zeros(n, np.float32)
-    found = move_on_two_axes(
+    in_plane, places, slopes, words = random_ions(500, seed=2)
+    in_line, flags, in_words = in_plane.copy(), np.zeros(500, np.uint32), words.copy()
+    fraction_along = places * INVERSE_SPACING_ALONG % 1
+    displacements = (2.0 * (slopes[0] + slopes[2] * fraction_along)).astype(np.float32)
+    scale = np.float32(3.0 / 2**23)
+    found = move(
         in_plane,
         places,
-        slopes,
-        still,
-        outer_slopes,
-        outer_shapes,
-        still,
-        np.float32(2.0),
-        np.float32(1.0),
         in_words,
-        scale * plane_motion.COARSER,
-        np.uint32(128),
+        slopes=slopes,
+        factors=(2.0, 1.0),
+        scale=scale * plane_motion.COARSER,
+        threshold=128,
     )
     middle = (words & np.uint32(0xFFF000FF)) | np.uint32(2**11 << 8)
     motion.drift_and_diffuse_block.py_func(
@@ -103,56 +101,31 @@ def test_a_move_along_the_normal_is_that_of_one_dimension():
     np.testing.assert_allclose(in_plane, in_line, atol=1e-5)
     np.testing.assert_array_equal(in_words, flags)
     assert found == 1
-    assert 0 < flags.sum() < n
+    assert 0 < flags.sum() < 500
 
 
-def test_a_move_along_both_axes_is_that_along_each():
-    random = np.random.default_rng(3)
-    n = 300
-    slopes, outer_slopes, outer_shapes = random.normal(0.0, 0.5, (3, n)).astype(np.float32)
-    places, still = random.uniform(0, WIDTH, n).astype(np.float32), np.zeros(n, np.float32)
-    words = random.integers(0, 2**32, n, dtype=np.uint32)
-    alone, scale = places.copy(), np.float32(1e-3)
-    move_round(alone, slopes, outer_slopes, outer_shapes, np.float32(0.7), words, scale)
-    move_on_two_axes(
-        np.full(n, 5.0, np.float32),
-        places,
-        still,
-        slopes,
-        outer_slopes,
-        still,
-        outer_shapes,
-        np.float32(1.0),
-        np.float32(0.7),
-        words,
-        scale,
-        np.uint32(0),
-    )
-    np.testing.assert_array_equal(places, alone)
+def test_a_move_along_the_membrane_is_drift_and_an_increment_around_the_period():
+    positions, places, slopes, words = random_ions(300, seed=3)
+    fraction = np.abs(positions) * INVERSE_SPACING % 1
+    increments = 1e-3 * np.array([float(plane_motion.centre_transverse(one)) for one in words])
+    expected = places + 0.7 * (slopes[1] + slopes[2] * fraction) + increments
+    move(positions, places, words, slopes=slopes, factors=(1.0, 0.7), scale=1e-3)
+    assert ((places >= 0) & (places <= WIDTH)).all()
+    turns = (places - expected) / WIDTH
+    np.testing.assert_allclose(turns, np.round(turns), atol=1e-6)
+    assert len(set(np.round(turns))) == 3
 
 
 def test_a_piece_without_a_candidate_says_so():
     words = np.array([word(0, low=200), word(4095, low=0)], np.uint32)
-    positions, still = np.float32([1.0, 1.0]), np.zeros(2, np.float32)
-    scale = np.float32(3.0 / 2**11)
-    none = np.float32(0.0)
-    arguments = (positions, still.copy(), *[still] * 5, none, none, words, scale, np.uint32(100))
-    assert move_on_two_axes(*arguments) == 0
+    positions = np.float32([1.0, 1.0])
+    assert move(positions, np.ones(2, np.float32), words, scale=3.0 / 2**11, threshold=100) == 0
     np.testing.assert_allclose(positions, [2.0, 4.0], atol=2e-3)
     assert not words.any()
 
 
 def test_a_periodic_axis_brings_ions_back_on_the_other_side_however_far_they_went():
-    coordinates = np.float32([0.5, 5.5, 3.0, 1.0, 1.0])
-    slopes, still = np.float32([-1.0, 1.0, 0.25, 31.0, -31.0]), np.zeros(5, np.float32)
-    words = np.full(5, word(0), np.uint32)
-    move_round(coordinates, slopes, still, still, np.float32(1.0), words, np.float32(0.0))
-    np.testing.assert_allclose(coordinates, [5.5, 0.5, 3.25, 2.0, 0.0], atol=1e-5)
-
-
-def test_a_move_along_the_membrane_is_drift_and_an_increment():
-    coordinates = np.float32([3.0])
-    words = np.array([word(17, 2**11 + 1000)], np.uint32)
-    ones = np.ones(1, np.float32)
-    move_round(coordinates, ones, ones, np.float32([0.5]), np.float32(0.5), words, np.float32(1e-3))
-    np.testing.assert_allclose(coordinates, [3.0 + 0.5 * 1.5 + 1.0005], atol=1e-6)
+    places = np.float32([0.5, 5.5, 3.0, 1.0, 1.0])
+    slopes = np.array([[0.0] * 5, [-1.0, 1.0, 0.25, 31.0, -31.0], [0.0] * 5])
+    move(np.ones(5, np.float32), places, np.full(5, word(0), np.uint32), slopes=slopes)
+    np.testing.assert_allclose(places, [5.5, 0.5, 3.25, 2.0, 0.0], atol=1e-5)

@@ -20,30 +20,30 @@ class Ions(NamedTuple):
 
 
 @entry_point
-def sort_all(ions, transverse, names, mesh, starts, spare, moved_to):
-    sorting.sort_all(ions, transverse, names, mesh, starts, spare, moved_to)
+def sort_all(ions, places_along, names, mesh, starts, spare, moved_to):
+    sorting.sort_all(ions, places_along, names, mesh, starts, spare, moved_to)
 
 
-@pytest.fixture(params=[1, 2], ids=["2D", "3D"])
-def ions(request):
+@pytest.fixture
+def ions():
     """Two species before and after they are sorted."""
-    random, n, axes = np.random.default_rng(1), 1000, request.param
+    random, n = np.random.default_rng(1), 1000
     positions = random.normal(size=n).astype(np.float32)
-    transverse = random.uniform(0.0, WIDTH, (axes, n)).astype(np.float32)
+    places_along = random.uniform(0.0, WIDTH, n).astype(np.float32)
     names = random.permutation(n).astype(np.uint32)
-    before = SimpleNamespace(positions=positions.copy(), transverse=transverse.copy(), names=names.copy())
-    mesh = make_mesh(10, 0.5, (CELLS,) * axes, (float(WIDTH),) * axes)
+    before = SimpleNamespace(positions=positions.copy(), places_along=places_along.copy(), names=names.copy())
+    mesh = make_mesh(10, 0.5, CELLS, float(WIDTH))
     starts = np.zeros((2, CELLS // sorting.STRIPE + 1), np.int64)
     moved_to = np.zeros(n, np.uint32)
     in_memory = Ions(positions, np.array([0, 400, n]), np.array([1, -1]))
-    sort_all(in_memory, transverse, names, mesh, starts, np.zeros(n, np.float32), moved_to)
-    after = SimpleNamespace(positions=positions, transverse=transverse, names=names)
+    sort_all(in_memory, places_along, names, mesh, starts, np.zeros(n, np.float32), moved_to)
+    after = SimpleNamespace(positions=positions, places_along=places_along, names=names)
     return before, after, moved_to
 
 
-def test_each_species_is_in_order_along_the_fastest_axis(ions):
+def test_each_species_is_in_order_along_the_membrane(ions):
     _, after, _ = ions
-    stripe = after.transverse[-1] // sorting.STRIPE
+    stripe = after.places_along // sorting.STRIPE
     for part in (slice(0, 400), slice(400, None)):
         assert (np.diff(stripe[part]) >= 0).all()
 
@@ -51,7 +51,7 @@ def test_each_species_is_in_order_along_the_fastest_axis(ions):
 def test_all_that_belongs_to_an_ion_goes_with_it(ions):
     before, after, moved_to = ions
     np.testing.assert_array_equal(after.positions[moved_to], before.positions)
-    np.testing.assert_array_equal(after.transverse[:, moved_to], before.transverse)
+    np.testing.assert_array_equal(after.places_along[moved_to], before.places_along)
     np.testing.assert_array_equal(after.names[moved_to], before.names)
     assert set(moved_to[:400]) == set(range(400))
 

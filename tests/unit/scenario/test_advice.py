@@ -307,9 +307,12 @@ def test_cells_with_more_ions_than_their_sums_hold_are_refused(read_2d):
     coarse = ("geometry.grid_spacing=8 nm", "geometry.grid_spacing_y=25 nm")
     fits = advise(read_2d("geometry.depth=100 nm", *coarse))
     assert not any("a cell of the grid" in str(refusal) for refusal in fits.refusals)
-    crowded = advise(read_2d("geometry.depth=10 um", *coarse))
+    crowded = advise(read_2d("geometry.depth=40 um", *coarse))
     (refusal,) = [str(one) for one in crowded.refusals if "a cell of the grid" in str(one)]
-    assert "more than 15,000: take a smaller grid_spacing or grid_spacing_y, or a smaller depth" in refusal
+    assert (
+        "charges, more than 100,000: take a smaller grid_spacing or grid_spacing_y, or a smaller depth"
+        in refusal
+    )
 
 
 def test_notes_of_two_dimensions_are_for_two_dimensions(read, read_2d):

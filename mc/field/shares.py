@@ -1,0 +1,395 @@
+"""From ions to charges at the nodes: cloud in cell with a transverse axis, by integers.
+
+An ion leaves in its cell a 1, its fractional distances from the near corner along both axes, and their product, in
+units of 1/SHARE_ONE. What the four nodes around a cell get follows from the sums of these. All four are packed into
+one word of 64 bits, so that an ion writes to one place in memory; a word that might overflow with the next ion is
+emptied into wider sums. Between two passes over the ions the tables that each thread has added to are merged. All
+sums are of integers: the charges are the same in any order of the ions.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32, int32, int64, prange, uint32, uint64
+
+from mc.compilation import compiled, internal, parallel
+from mc.field.deposition import WEIGHT_ONE, find_cell, find_fraction, smaller
+from mc.field.mesh import (
+    Mesh,
+    find_entry,
+    find_place,
+    find_transverse_cell,
+    make_words,
+    table_size,
+)
+
+SHARE_ONE = 1 << 13
+"""A fractional distance of 1 as an integer."""
+
+_BITS = 19
+"""Of the sum of fractions in a word; the ions are counted in the bits that are left."""
+
+_COUNT, _NORMAL, _ALONG = 3 * _BITS, 2 * _BITS, _BITS
+"""Where in a word the ions are counted, and where the distances along each axis begin; the product is below them."""
+
+_ALL = (1 << _BITS) - 1
+
+FULL = (1 << (_BITS - 13)) - 1
+"""Ions in a word after which it is emptied, so that no sum of fractions reaches into the next one."""
+
+PARTS = 4
+"""Sums in a word: ions, distances along the normal and along the membrane, products."""
+
+
+class Tables(NamedTuple):
+    """What the ions of each chunk and species add up to in each cell."""
+
+    words: np.ndarray
+    """(chunks, species, cells) uint64, see `mesh.table_size`."""
+    spilled: np.ndarray
+    """(chunks, species, PARTS, cells) int32, what has been in words that were full."""
+    has_spilled: np.ndarray
+    """(chunks, species, entries along the normal) whether any have been in an entry."""
+
+
+class Sums(NamedTuple):
+    """What the ions add up to at each node; a table has 2 * stride * n_along of them."""
+
+    weights: np.ndarray
+    """(species, nodes) int64, ions in units of 1/WEIGHT_ONE, each as of the last time that they were asked for."""
+    charges: np.ndarray
+    """(nodes,) int64, in units of e/WEIGHT_ONE."""
+
+
+class MergeScratch(NamedTuple):
+    """Working memory for `merge_tables`, a row for each thread."""
+
+    parts: np.ndarray
+    """(workers, 2, PARTS, n_along) int32, of one species and of the charges."""
+    carried: np.ndarray
+    """(workers, species + 1, n_along) int32, left for the nodes beyond an entry: of each species, and the charges."""
+
+
+def make_sums(mesh: Mesh, n_species: int) -> Sums:
+    """Return empty sums."""
+    n = 2 * mesh.stride * mesh.n_along
+    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros(n, dtype=np.int64))
+
+
+def make_tables(mesh: Mesh, n_species: int, chunks: int) -> Tables:
+    """Return empty tables. A cell holds 262,143 charges, all species together."""
+    size = table_size(mesh)
+    return Tables(
+        words=make_words(chunks, n_species, size),
+        spilled=np.zeros((chunks, n_species, PARTS, size), dtype=np.int32),
+        has_spilled=np.zeros((chunks, n_species, size // mesh.row), dtype=np.uint8),
+    )
+
+
+def make_merge_scratch(mesh: Mesh, n_species: int, workers: int) -> MergeScratch:
+    """Return working memory for `merge_tables` on so many threads."""
+    workers = min(workers, 2 * mesh.stride)
+    return MergeScratch(
+        parts=np.zeros((workers, 2, PARTS, mesh.n_along), dtype=np.int32),
+        carried=np.zeros((workers, n_species + 1, mesh.n_along), dtype=np.int32),
+    )
+
+
+# --- from ions to words ---
+
+
+@compiled
+def as_share(fraction):
+    """Return a fraction in units of 1/SHARE_ONE."""
+    return uint32(int32(fraction * float32(SHARE_ONE) + float32(0.5)))
+
+
+@internal
+def find_shares(
+    positions,
+    places_along,
+    inverse_spacing,
+    inverse_spacing_along,
+    stride,
+    n_along,
+    row,
+    cells,
+    halves,
+):
+    """Write where in a table the cell of each ion is, and what it adds there, as the lower and upper half of a word.
+
+    `positions` and `places_along`: float32 in nm; `halves`: (2 * ions,) uint32.
+    """
+    for k in range(positions.size):
+        x = positions[k]
+        scaled, scaled_along = abs(x) * inverse_spacing, places_along[k] * inverse_spacing_along
+        cell = find_transverse_cell(scaled_along, n_along)
+        cells[k] = find_place(find_entry(x, scaled, stride), cell, row)
+        fraction = find_fraction(scaled, int32(scaled))
+        fraction_along = find_fraction(scaled_along, cell)
+        along, both = as_share(fraction_along), as_share(fraction * fraction_along)
+        halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
+        halves[2 * k + 1] = uint32(
+            uint32(1 << (_COUNT - 32))
+            | uint32(as_share(fraction) << uint32(_NORMAL - 32))
+            | uint32(along >> uint32(32 - _ALONG))
+        )
+
+
+@internal
+def add_shares(shares, cells, row, words, spilled, has_spilled):
+    """Add what each ion leaves in its cell; the tables are those of one chunk and species, see `Tables`."""
+    for k in range(cells.size):
+        cell = cells[k]
+        word = words[cell] + shares[k]
+        words[cell] = word
+        if word >= uint64(FULL << _COUNT):
+            words[cell] = uint64(0)
+            spill(word, cell, spilled)
+            has_spilled[cell // row] = 1
+
+
+@compiled
+def part_of(word, part):
+    """Return one of the sums in a word."""
+    return int32(uint64(word >> uint64(_COUNT - part * _BITS)) & uint64(_ALL))
+
+
+@compiled
+def spill(word, cell, spilled):
+    """Empty a word into the wider sums."""
+    for part in range(PARTS):
+        spilled[part, cell] += part_of(word, part)
+
+
+# --- from words to nodes ---
+
+
+@internal
+def take_words(halves, factor, ions, normal, along, both):
+    """Add the sums in a row of words times a whole number to those of the cells, and empty the words.
+
+    `halves`: (2 * cells,) uint32, the lower and the upper half of each word.
+    """
+    for k in range(ions.size):
+        lower, upper = halves[2 * k], halves[2 * k + 1]
+        halves[2 * k] = uint32(0)
+        halves[2 * k + 1] = uint32(0)
+        ions[k] += factor * int32(uint32(upper >> uint32(_COUNT - 32)))
+        normal[k] += factor * int32(uint32(uint32(upper >> uint32(_NORMAL - 32)) & uint32(_ALL)))
+        along[k] += factor * int32(
+            uint32(
+                uint32(uint32(upper << uint32(32 - _ALONG)) | uint32(lower >> uint32(_ALONG))) & uint32(_ALL)
+            )
+        )
+        both[k] += factor * int32(uint32(lower & uint32(_ALL)))
+
+
+@internal
+def take_spilled(spilled, factor, sums):
+    """Add a row of wider sums times a whole number to those of the cells, and empty it."""
+    for k in range(sums.size):
+        sums[k] += factor * spilled[k]
+        spilled[k] = int32(0)
+
+
+@internal
+def take_entry(words, spilled, has_spilled, entry, row, factor, parts):
+    """Add what is in an entry of one chunk and species times a whole number to `parts`, and empty it."""
+    start, stop = entry * row, entry * row + parts.shape[1]
+    take_words(words[start:stop].view(np.uint32), factor, parts[0], parts[1], parts[2], parts[3])
+    if has_spilled[entry]:
+        has_spilled[entry] = 0
+        for part in range(PARTS):
+            take_spilled(spilled[part, start:stop], factor, parts[part])
+
+
+@compiled
+def at_near_nodes(ions, normal, along, both, along_before, both_before):
+    """Return what a cell and the one before it on the transverse axis leave at their common near node."""
+    return ions * int32(SHARE_ONE) - normal - along + both + (along_before - both_before)
+
+
+@internal
+def share_among_nodes(parts, carried, nodes):
+    """Write what the nodes of an entry get, of its own cells and of those before, and carry the rest to the next.
+
+    `nodes`: (n_along,), in units of 1/WEIGHT_ONE; `carried`: (n_along,), in those of 1/SHARE_ONE.
+    """
+    ions, normal, along, both = parts[0], parts[1], parts[2], parts[3]
+    unit, last = int64(WEIGHT_ONE // SHARE_ONE), ions.size - 1
+    at_near = at_near_nodes(ions[0], normal[0], along[0], both[0], along[last], both[last])
+    nodes[0] = unit * (carried[0] + at_near)
+    carried[0] = normal[0] - both[0] + both[last]
+    for k in range(1, ions.size):
+        at_near = at_near_nodes(ions[k], normal[k], along[k], both[k], along[k - 1], both[k - 1])
+        nodes[k] = unit * (carried[k] + at_near)
+        carried[k] = normal[k] - both[k] + both[k - 1]
+
+
+@internal
+def merge_entry(tables, chunk_species, valences, entry, row, is_asked_for, parts, carried, nodes, sums):
+    """Do what `merge_tables` does for an entry of its tables; `nodes`: the slice of its nodes in the sums."""
+    own, charges = parts[0], parts[1]
+    charges[:] = 0
+    for species in range(valences.size):
+        if is_asked_for:
+            own[:] = 0
+        for chunk in range(tables.words.shape[0]):
+            if chunk_species[chunk, 0] <= species <= chunk_species[chunk, 1]:
+                take_entry(
+                    tables.words[chunk, species],
+                    tables.spilled[chunk, species],
+                    tables.has_spilled[chunk, species],
+                    entry,
+                    row,
+                    int32(1 if is_asked_for else valences[species]),
+                    own if is_asked_for else charges,
+                )
+        if is_asked_for:
+            for part in range(PARTS):
+                add_multiple(own[part], int32(valences[species]), charges[part])
+            share_among_nodes(own, carried[species], sums.weights[species, nodes])
+    share_among_nodes(charges, carried[valences.size], sums.charges[nodes])
+
+
+@internal
+def add_multiple(row, factor, sums):
+    """Add a row times a whole number to another."""
+    for k in range(row.size):
+        sums[k] += row[k] * factor
+
+
+@internal
+def empty_entry(tables, entry, row):
+    """Empty the entry of ions in no bath."""
+    for chunk in range(tables.words.shape[0]):
+        for species in range(tables.words.shape[1]):
+            tables.words[chunk, species, entry * row : (entry + 1) * row] = 0
+            if tables.has_spilled[chunk, species, entry]:
+                tables.has_spilled[chunk, species, entry] = 0
+                tables.spilled[chunk, species, :, entry * row : (entry + 1) * row] = 0
+
+
+@internal
+def merge_entries(tables, chunk_species, valences, mesh, first, last, asked_for, parts, carried, sums):
+    """Do what `merge_tables` does for the rows of nodes from `first` to `last`, without what other workers leave."""
+    stride, n_along = mesh.stride, mesh.n_along
+    carried[:] = 0
+    for nodes in range(first, last):
+        side, entry = nodes // stride, nodes % stride
+        if entry == 0:
+            carried[:] = 0
+        merge_entry(
+            tables,
+            chunk_species,
+            valences,
+            nodes + side,
+            mesh.row,
+            entry < asked_for,
+            parts,
+            carried,
+            slice(nodes * n_along, (nodes + 1) * n_along),
+            sums,
+        )
+        if entry == stride - 1:
+            empty_entry(tables, nodes + side + 1, mesh.row)
+
+
+@internal
+def pass_on(carried, nodes, mesh, asked_for, sums):
+    """Add what a worker has left for a row of nodes that are another's."""
+    here, unit = slice(nodes * mesh.n_along, (nodes + 1) * mesh.n_along), WEIGHT_ONE // SHARE_ONE
+    if nodes % mesh.stride != 0:
+        add_multiple(carried[carried.shape[0] - 1], unit, sums.charges[here])
+        if nodes % mesh.stride < asked_for:
+            for species in range(carried.shape[0] - 1):
+                add_multiple(carried[species], unit, sums.weights[species, here])
+
+
+@parallel
+def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
+    """Write the charges of all ions at the nodes, and the weights of each species, and empty the tables.
+
+    `chunk_species`: (chunks, 2) the first and the last species with ions in each chunk; `asked_for`: the weights of
+    so many entries along the normal beside the membrane are written, others stay as they are.
+    """
+    workers, n_rows = scratch.parts.shape[0], 2 * mesh.stride
+    for i in prange(workers):
+        worker = int64(i)
+        first, last = worker * n_rows // workers, (worker + 1) * n_rows // workers
+        merge_entries(
+            tables,
+            chunk_species,
+            valences,
+            mesh,
+            first,
+            last,
+            asked_for,
+            scratch.parts[worker],
+            scratch.carried[worker],
+            sums,
+        )
+    for worker in range(workers - 1):
+        pass_on(scratch.carried[worker], (worker + 1) * n_rows // workers, mesh, asked_for, sums)
+
+
+# --- single ions ---
+
+
+@internal
+def add_ion(x, place_along, ions, species, valence, mesh, sums):
+    """Add one ion to the sums exactly as a table of its own would be merged, or take it out with `ions` = -1."""
+    scaled, scaled_along = abs(x) * mesh.inverse_spacing, place_along * mesh.inverse_spacing_along
+    entry = int64(smaller(uint32(int32(scaled)), uint32(mesh.stride)))
+    cell = int64(find_transverse_cell(scaled_along, mesh.n_along))
+    fraction, fraction_along = find_fraction(scaled, int32(scaled)), find_fraction(scaled_along, cell)
+    normal, along = int64(as_share(fraction)), int64(as_share(fraction_along))
+    both = int64(as_share(fraction * fraction_along))
+    for far in range(2):
+        if entry + far < mesh.stride:
+            row = (entry + far + (mesh.stride if x > float32(0.0) else 0)) * mesh.n_along
+            at_next = both if far else along - both
+            of_entry = normal if far else SHARE_ONE - normal
+            for node, share in ((cell, of_entry - at_next), ((cell + 1) % mesh.n_along, at_next)):
+                weight = ions * share * (WEIGHT_ONE // SHARE_ONE)
+                sums.weights[species, row + node] += weight
+                sums.charges[row + node] += valence * weight
+
+
+@internal
+def withdraw(x, place_along, species, valence, mesh, sums):
+    """Take one ion out of the sums, exactly as it had been put in."""
+    add_ion(x, place_along, -1, species, valence, mesh, sums)
+
+
+@internal
+def restore(x, place_along, species, valence, mesh, sums):
+    """Put one ion into the sums."""
+    add_ion(x, place_along, 1, species, valence, mesh, sums)
+
+
+# --- ions counted in cells, for who looks at them ---
+
+
+@internal
+def count_species(positions, places_along, first, last, mesh, counts):
+    """Count the ions from `first` to `last` in each cell."""
+    counts[:] = 0
+    for ion in range(first, last):
+        entry = int64(find_cell(positions[ion], mesh.inverse_spacing, mesh.stride))
+        cell = find_transverse_cell(places_along[ion] * mesh.inverse_spacing_along, mesh.n_along)
+        counts[entry * mesh.n_along + cell] += 1
+
+
+@parallel
+def count_ions(positions, places_along, first_ion, mesh, counts):
+    """Write how many ions of each species there are in each cell, (species, 2 * stride * n_along).
+
+    The last entry along the normal of each side is of ions in no bath. `first_ion`: (species + 1,).
+    """
+    for i in prange(counts.shape[0]):
+        species = int64(i)
+        count_species(
+            positions, places_along, first_ion[species], first_ion[species + 1], mesh, counts[species]
+        )

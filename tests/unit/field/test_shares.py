@@ -1,0 +1,270 @@
+import numpy as np
+import pytest
+from numba import njit, set_num_threads
+from plane_ions import N_ALONG, SPACING, STRIDE, WIDTH, bilinear, make_box, random_ions
+
+from mc.compilation import entry_point
+from mc.field import deposition, poisson, shares
+from mc.field.deposition import PARKED, WEIGHT_ONE
+from mc.field.shares import FULL, SHARE_ONE
+
+VALENCES = np.array([1, -1, 2])
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    set_num_threads(2)
+
+
+@pytest.fixture
+def mesh():
+    return make_box()
+
+
+@entry_point
+def deposit(x, y, mesh, cells, words, table, spilled, has_spilled):
+    shares.find_shares(
+        x,
+        y,
+        mesh.inverse_spacing,
+        mesh.inverse_spacing_along,
+        mesh.stride,
+        mesh.n_along,
+        mesh.row,
+        cells,
+        words.view(np.uint32),
+    )
+    shares.add_shares(words, cells, mesh.row, table, spilled, has_spilled)
+
+
+@entry_point
+def merge(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
+    shares.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
+
+
+@entry_point
+def add(x, y, ions, species, valences, mesh, sums):
+    for k in range(x.size):
+        if ions > 0:
+            shares.restore(x[k], y[k], species, valences[species], mesh, sums)
+        else:
+            shares.withdraw(x[k], y[k], species, valences[species], mesh, sums)
+
+
+@entry_point
+def count(x, y, first_ion, mesh, counts):
+    shares.count_ions(x, y, first_ion, mesh, counts)
+
+
+def tables_of(x, y, mesh, species=0, tables=None, chunk=0):
+    tables = shares.make_tables(mesh, 3, 2) if tables is None else tables
+    deposit(
+        x,
+        y,
+        mesh,
+        np.zeros(x.size, np.uint32),
+        np.zeros(x.size, np.uint64),
+        tables.words[chunk, species],
+        tables.spilled[chunk, species],
+        tables.has_spilled[chunk, species],
+    )
+    return tables
+
+
+def is_empty(tables):
+    return not any(table.any() for table in tables)
+
+
+def merged(tables, mesh, workers=2, asked_for=STRIDE, chunk_species=((0, 2), (0, 2)), valences=VALENCES):
+    sums = shares.make_sums(mesh, 3)
+    sums.weights[:], sums.charges[:] = 7, 7
+    scratch = shares.make_merge_scratch(mesh, 3, workers)
+    merge(tables, np.array(chunk_species), valences, mesh, asked_for, scratch, sums)
+    return sums
+
+
+def deposited(x, y, mesh, species=0, workers=2):
+    return merged(tables_of(x, y, mesh, species), mesh, workers)
+
+
+@pytest.mark.parametrize("n", [1, 5, 2048])
+def test_deposit_conserves_charge_and_its_first_moment(mesh, n):
+    x, y = random_ions(n)
+    charges = deposited(x, y, mesh, species=2).charges
+    assert charges.sum() == 2 * n * WEIGHT_ONE
+    outside = charges.reshape(2, STRIDE, -1)[1].sum(axis=1)
+    moment = outside @ np.arange(STRIDE) * SPACING / WEIGHT_ONE
+    # Each distance is rounded to a share: off by half of one at most, uniformly.
+    assert moment == pytest.approx(2 * x[x > 0].sum(dtype=float), abs=2 * n**0.5 * SPACING / SHARE_ONE)
+
+
+def test_deposit_gives_every_node_its_bilinear_share(mesh):
+    x, y = random_ions(300)
+    charges = deposited(x, y, mesh).charges
+    random = np.random.default_rng(2)
+    for _ in range(3):
+        potential = random.normal(size=charges.size)
+        # The potential energy of the ions is that of the nodes: ions look up and leave the same shares.
+        energy = bilinear(x, y, mesh, potential).sum()
+        assert charges @ potential / WEIGHT_ONE == pytest.approx(energy, abs=0.01)
+
+
+def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(mesh):
+    x, y = random_ions(2000)
+    order = np.random.default_rng(3).permutation(x.size)
+    whole = deposited(x, y, mesh)
+    tables = tables_of(x[order[:700]], y[order[:700]], mesh)
+    tables = tables_of(x[order[700:1100]], y[order[700:1100]], mesh, tables=tables)
+    tables = tables_of(x[order[1100:]], y[order[1100:]], mesh, tables=tables, chunk=1)
+    parts = merged(tables, mesh)
+    assert is_empty(tables)
+    np.testing.assert_array_equal(whole.weights, parts.weights)
+    np.testing.assert_array_equal(whole.charges, parts.charges)
+    assert whole.weights.sum() == 2000 * WEIGHT_ONE
+
+
+@pytest.mark.parametrize("workers", [1, 3, 5, 200])
+@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
+def test_the_number_of_workers_does_not_matter(mesh, workers, asked_for):
+    ions = random_ions(500)
+    sums = merged(tables_of(*ions, mesh), mesh, workers, asked_for)
+    expected = merged(tables_of(*ions, mesh), mesh, 2, asked_for)
+    np.testing.assert_array_equal(sums.charges, expected.charges)
+    np.testing.assert_array_equal(sums.weights, expected.weights)
+
+
+def test_chunks_are_asked_only_for_the_species_that_they_have(mesh):
+    ions = random_ions(100)
+    tables = tables_of(*ions, mesh, species=1, chunk=1)
+    expected = deposited(*ions, mesh, species=1)
+    sums = merged(tables, mesh, chunk_species=((0, 0), (1, 2)))
+    np.testing.assert_array_equal(sums.charges, expected.charges)
+    assert is_empty(tables)
+    tables_of(*ions, mesh, species=1, tables=tables, chunk=1)
+    assert not merged(tables, mesh, chunk_species=((0, 1), (2, 2))).charges.any()
+
+
+@pytest.mark.parametrize("n_along", [1, 2, N_ALONG])
+def test_ions_added_one_by_one_are_those_of_a_block(n_along):
+    mesh = make_box(n_along)
+    x, y = random_ions(500)
+    sums, block = shares.make_sums(mesh, 3), deposited(x, y, mesh, species=1)
+    add(x, y, 1, 1, VALENCES, mesh, sums)
+    np.testing.assert_array_equal(sums.weights, block.weights)
+    np.testing.assert_array_equal(sums.charges, block.charges)
+    add(x, y, -1, 1, VALENCES, mesh, sums)
+    assert not sums.weights.any()
+    assert not sums.charges.any()
+
+
+def test_ions_in_no_bath_have_no_charge_at_the_nodes(mesh):
+    x, y = random_ions(3 * FULL)
+    tables = tables_of(np.copysign(PARKED, x), np.full_like(y, 1.0), mesh)
+    assert tables.has_spilled.any()
+    sums = merged(tables, mesh)
+    assert not sums.weights.any()
+    assert not sums.charges.any()
+    assert is_empty(tables)
+    add(np.copysign(PARKED, x), y, 1, 0, VALENCES, mesh, sums)
+    assert not sums.charges.any()
+
+
+def test_species_add_up_by_their_valences(mesh):
+    x, y = random_ions(900)
+    tables = shares.make_tables(mesh, 3, 2)
+    parts = [slice(0, 200), slice(200, 500), slice(500, 900)]
+    for species, part in enumerate(parts):
+        tables_of(x[part], y[part], mesh, species, tables)
+    sums = merged(tables, mesh)
+    assert list(sums.weights.sum(axis=1)) == [n * WEIGHT_ONE for n in (200, 300, 400)]
+    alone = [deposited(x[part], y[part], mesh, 0).charges for part in parts]
+    np.testing.assert_array_equal(sums.charges, alone[0] - alone[1] + 2 * alone[2])
+
+
+def test_species_are_weighed_as_far_from_the_membrane_as_is_asked_for(mesh):
+    ions = random_ions(400)
+    everywhere, beside = deposited(*ions, mesh), merged(tables_of(*ions, mesh), mesh, asked_for=5)
+    is_beside = np.repeat(np.arange(2 * STRIDE) % STRIDE < 5, mesh.n_along)
+    np.testing.assert_array_equal(beside.weights[:, is_beside], everywhere.weights[:, is_beside])
+    assert (beside.weights[:, ~is_beside] == 7).all()
+    np.testing.assert_array_equal(beside.charges, everywhere.charges)
+
+
+@pytest.mark.parametrize("n", [FULL - 1, FULL, FULL + 1, 20 * FULL + 5])
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 1.0])
+def test_a_cell_holds_more_ions_than_its_word(mesh, n, fraction):
+    """Also where all are at one end of it, so that the sums in a word are as large as they can be."""
+    ends = [(3 * SPACING, 4 * SPACING), (2 * WIDTH / N_ALONG, 3 * WIDTH / N_ALONG)]
+    places = []
+    for near, far in ends:
+        place = np.float32(near + fraction * (far - near))
+        places.append(np.full(n, place if fraction < 1 else np.nextafter(place, np.float32(0)), np.float32))
+    tables = tables_of(*places, mesh, species=2)
+    assert tables.has_spilled.any() == (n >= FULL)
+    sums, alone = merged(tables, mesh), deposited(places[0][:1], places[1][:1], mesh, species=2)
+    np.testing.assert_array_equal(sums.charges, n * alone.charges)
+    np.testing.assert_array_equal(sums.weights, n * alone.weights)
+    assert is_empty(tables)
+
+
+def test_a_crowd_is_added_up_like_its_ions(mesh):
+    x, y = random_ions(5000, seed=8)
+    x = np.copysign(np.float32(1.0) + np.abs(x) / 10, x)
+    tables = tables_of(x, y, mesh)
+    assert tables.has_spilled.any()
+    one_by_one = shares.make_sums(mesh, 3)
+    add(x, y, 1, 0, VALENCES, mesh, one_by_one)
+    crowd = merged(tables, mesh)
+    np.testing.assert_array_equal(crowd.charges, one_by_one.charges)
+    np.testing.assert_array_equal(crowd.weights, one_by_one.weights)
+
+
+def test_a_cell_holds_as_many_ions_as_promised():
+    mesh = make_box(1, 1.0)
+    n = (1 << 18) - 1
+    x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
+    y = np.full(n, np.nextafter(np.float32(1), np.float32(0)), np.float32)
+    sums = deposited(x, y, mesh)
+    np.testing.assert_array_equal(sums.charges[STRIDE : STRIDE + 2], [0, n * WEIGHT_ONE])
+
+
+def test_ions_are_counted_in_their_cells(mesh):
+    x, y = random_ions(500)
+    x[:3] = PARKED
+    counts = np.full((2, 2 * STRIDE * mesh.n_along), 7)
+    count(x, y, np.array([0, 200, 500]), mesh, counts)
+    for species, part in enumerate((slice(0, 200), slice(200, 500))):
+        entry = np.where(x[part] == PARKED, STRIDE - 1, np.abs(x[part]) // SPACING).astype(int)
+        cell = (entry + STRIDE * (x[part] > 0)) * N_ALONG + (y[part] * mesh.inverse_spacing_along).astype(int)
+        np.testing.assert_array_equal(counts[species], np.bincount(cell, minlength=counts.shape[1]))
+
+
+def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension():
+    """But for the rounding, which is to units of a share here."""
+
+    @njit
+    def deposit_1d(positions, cells, weights, counts, weight_sums):
+        deposition.find_cells_and_weights(positions, cells, weights, 1.0 / SPACING, STRIDE)
+        for k in range(positions.size):
+            counts[cells[k]] += 1
+            weight_sums[cells[k]] += weights[k]
+
+    @njit
+    def sum_1d(counts, weight_sums, valences, stride, node_charges):
+        poisson.sum_node_charges(counts, weight_sums, valences, stride, node_charges)
+
+    # Distances that are whole shares.
+    x, y = random_ions(1000)
+    x = (np.round(x / SPACING * SHARE_ONE) / SHARE_ONE * SPACING).astype(np.float32)
+    counts, weight_sums = np.zeros((2, 3, 2 * STRIDE), np.int64)
+    cells, weights = np.zeros((2, x.size), np.uint32)
+    deposit_1d(x, cells, weights, counts[2], weight_sums[2])
+    expected = np.zeros(2 * STRIDE, np.int64)
+    sum_1d(counts, weight_sums, VALENCES, STRIDE, expected)
+    np.testing.assert_array_equal(deposited(x, y, make_box(1), species=2).charges, expected)
+
+
+def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell(mesh):
+    sums = deposited(np.float32([1.1]), np.float32([WIDTH]), mesh)
+    charges = sums.charges.reshape(2, STRIDE, N_ALONG)
+    assert charges[1, 4:6, 0].sum() == WEIGHT_ONE
