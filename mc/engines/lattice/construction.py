@@ -111,7 +111,9 @@ def make_state(
             left=np.zeros((threads, most)),
             scattered=np.zeros((threads, most), dtype=np.int64),
             large=np.zeros((threads, most), dtype=np.int64),
+            places=np.zeros((threads, most), dtype=np.int64),
             numbers=np.zeros((threads, most)),
+            picked=np.zeros((threads, most)),
             normals=np.zeros((threads, most)),
         ),
         scratch=Scratch(

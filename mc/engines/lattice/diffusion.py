@@ -16,8 +16,8 @@ from mc.compilation import internal
 from mc.engines.lattice.sampling import (
     LARGE_VARIANCE,
     binomial,
-    count_of_large_binomial,
     draw_normals,
+    round_large_binomials,
 )
 
 NEGLIGIBLE = 1e-13
@@ -126,11 +126,11 @@ def pack_transitions(rows: list[Transitions], stride: int) -> Transitions:
 
 
 @internal
-def scatter(left, transitions, key, entity, scattered, large, numbers, normals):
+def scatter(left, transitions, key, entity, scattered, large, places, numbers, picked, normals):
     """Write the counts of all voxels after a step into `scattered`; `left`: those before as floats, used up.
 
-    All arrays have a number for each lane; `large`, `numbers` and `normals` are working memory. Large numbers, the
-    most frequent ones, are drawn all at once for a rank, from draws that each rank has of its own.
+    All arrays have a number for each lane; those from `large` on are working memory. Large numbers, the most frequent
+    ones, are drawn all at once for a rank, from draws that each rank has of its own.
     """
     lanes = left.size
     draw = FIRST_SINGLE_DRAW
@@ -149,11 +149,14 @@ def scatter(left, transitions, key, entity, scattered, large, numbers, normals):
                 scattered[targets[lane]] += gone
                 left[lane] = ions - gone
                 are_done = False
-        draw_normals(key, entity, rank * lanes, numbers[:n_large], normals[:n_large])
+        draw_normals(key, entity, rank * lanes, numbers[:n_large], normals[:n_large], places, picked)
         for i in range(n_large):
-            lane = large[i]
-            gone = count_of_large_binomial(left[lane], chances[lane], normals[i])
-            scattered[targets[lane]] += gone
+            numbers[i] = left[large[i]]
+            picked[i] = chances[large[i]]
+        round_large_binomials(numbers[:n_large], picked[:n_large], normals[:n_large])
+        for i in range(n_large):
+            lane, gone = large[i], normals[i]
+            scattered[targets[lane]] += int64(gone)
             left[lane] -= gone
         if are_done and n_large == 0:
             break

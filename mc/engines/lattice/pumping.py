@@ -58,7 +58,7 @@ def pump(pumps, columns, beside, drops, counts, valences, box, key, direction_ke
     `drops`: (columns,) mV.
     """
     pumped = 0
-    sensed, kind, forward, backward = -1, -1, 0.0, 0.0
+    sensed, kind, forward, backward, in_step = -1, -1, 0.0, 0.0, 0.0
     for i_pump in range(pumps.each.size):
         each, column = pumps.each[i_pump], columns[i_pump]
         if each.is_blocked:
@@ -67,8 +67,11 @@ def pump(pumps, columns, beside, drops, counts, valences, box, key, direction_ke
         if column != sensed or each.pump_type != kind:
             sense(beside, column, box.face_volumes, box.ions_per_volume, pumps.concentrations)
             forward, backward = cycle_rates(pumps, each.pump_type, pumps.concentrations, drops[column])
-            sensed, kind = column, each.pump_type
+            sensed, kind, in_step = column, each.pump_type, (forward + backward) * box.time_step
         pumps.potentials[i_pump] = drops[column]
+        if in_step <= each.remaining:
+            each.remaining -= in_step
+            continue
         due = integrate_rate(each, i_pump, forward + backward, box.time_step, key)
         for cycle in range(due):
             direction = choose_direction(each, i_pump, cycle, forward, backward, direction_key)

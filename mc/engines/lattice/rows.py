@@ -41,7 +41,9 @@ class Lanes(NamedTuple):
     left: np.ndarray
     scattered: np.ndarray
     large: np.ndarray
+    places: np.ndarray
     numbers: np.ndarray
+    picked: np.ndarray
     normals: np.ndarray
 
 
@@ -70,7 +72,9 @@ def diffuse_normal(column, counts, hops, key, lanes, worker):
         column,
         scattered,
         lanes.large[worker, :n],
+        lanes.places[worker, :n],
         lanes.numbers[worker, :n],
+        lanes.picked[worker, :n],
         lanes.normals[worker, :n],
     )
     for lane in range(n):
@@ -92,7 +96,9 @@ def diffuse_ring(row, counts, hops, key, lanes, worker):
         row,
         scattered,
         lanes.large[worker, :n],
+        lanes.places[worker, :n],
         lanes.numbers[worker, :n],
+        lanes.picked[worker, :n],
         lanes.normals[worker, :n],
     )
     for lane in range(n):

@@ -1,6 +1,6 @@
 """Whole numbers at random: binomial and Poisson, at a cost that does not grow with what is counted.
 
-Both are exact up to a binomial variance of 250: inversion where the mean is small, transformed rejection beyond
+Both are exact up to a binomial variance of 50: inversion where the mean is small, transformed rejection beyond
 (Hörmann 1993, J. Stat. Comput. Simul. 46:101 and Insurance Math. Econ. 12:39), which takes 1.2 to 1.5 attempts
 however large the mean. Binomials of a larger variance are inverted by the expansion of Cornish & Fisher (1938, Rev.
 Inst. Int. Stat. 5:307): their distribution function is then right to 2e-6 everywhere.
@@ -14,17 +14,21 @@ import math
 import numpy as np
 from numba import int64, uint32, uint64
 
-from mc.compilation import compiled
+from mc.compilation import compiled, internal
+from mc.field.deposition import larger, smaller
 from mc.streams import threefry, uniform_pair
 
 SMALL_MEAN = 10.0
 """Below this inversion is faster, and transformed rejection not yet valid."""
 
-LARGE_VARIANCE = 250.0
+LARGE_VARIANCE = 50.0
 """Of a binomial number beyond which its quantiles are those of the expansion."""
 
 MOST_INVERTED = 100
 """A count below SMALL_MEAN in the mean exceeds this with a chance under 1e-60; sums of rounded terms could."""
+
+INVERSES = 1.0 / np.maximum(np.arange(MOST_INVERTED + 1), 1)
+"""1/k for each count k but 0: a division takes several times as long as a product."""
 
 STIRLING = np.array(
     [
@@ -117,6 +121,13 @@ TAIL = np.array(
 """Numerator and denominator of the normal quantile: in the middle, on the flanks and beyond (Wichura 1988)."""
 
 
+CENTRAL = 0.425
+"""How far from 1/2 a probability may be for the first pair of polynomials."""
+
+RARE = math.exp(-25.0)
+"""A smaller probability, of going so far to either side, asks for the last pair."""
+
+
 @compiled
 def make_step_key(key, step):
     """Return the key of one step: two words that are themselves random numbers of the stream `key`."""
@@ -161,25 +172,52 @@ def central_normal_quantile(offset):
 
 
 @compiled
+def logarithm(x):
+    """Return the natural logarithm of a normal positive number, to 1e-15; written out, as above.
+
+    x = m 2^e with m from 2^-1/2 to 2^1/2, and ln m = 2 artanh((m - 1)/(m + 1)).
+    """
+    bits = np.float64(x).view(np.int64)
+    mantissa = np.int64((bits & int64((1 << 52) - 1)) | int64(1023 << 52)).view(np.float64)
+    is_upper = mantissa > math.sqrt(2.0)
+    mantissa = 0.5 * mantissa if is_upper else mantissa
+    exponent = float((bits >> int64(52)) - int64(1022 if is_upper else 1023))
+    ratio = (mantissa - 1.0) / (mantissa + 1.0)
+    y = ratio * ratio
+    series = y * (1 / 13 + y * (1 / 15 + y * (1 / 17 + y * (1 / 19 + y * (1 / 21)))))
+    series = y * (1 / 3 + y * (1 / 5 + y * (1 / 7 + y * (1 / 9 + y * (1 / 11 + series)))))
+    return exponent * math.log(2.0) + 2.0 * (ratio + ratio * series)
+
+
+@compiled
+def flank_normal_quantile(probability):
+    """Return `normal_quantile` of a probability that is neither near 1/2 nor within RARE of 0 or 1."""
+    x = math.sqrt(-logarithm(smaller(probability, 1.0 - probability))) - 1.6
+    c, d = FLANK[0], FLANK[1]
+    above = ((((((c[0] * x + c[1]) * x + c[2]) * x + c[3]) * x + c[4]) * x + c[5]) * x + c[6]) * x + c[7]
+    below = ((((((d[0] * x + d[1]) * x + d[2]) * x + d[3]) * x + d[4]) * x + d[5]) * x + d[6]) * x + d[7]
+    return above / below if probability > 0.5 else -above / below
+
+
+@compiled
 def normal_quantile(probability):
     """Return the standard normal number of a probability in (0, 1), to 1e-15 relative.
 
     Wichura (1988), Appl. Stat. 37:477, algorithm AS 241, PPND16.
     """
     offset = probability - 0.5
-    if abs(offset) <= 0.425:
+    if abs(offset) <= CENTRAL:
         return central_normal_quantile(offset)
+    if min(probability, 1.0 - probability) > RARE:
+        return flank_normal_quantile(probability)
     depth = math.sqrt(-math.log(min(probability, 1.0 - probability)))
-    if depth <= 5.0:
-        quantile = polynomial(FLANK[0], depth - 1.6) / polynomial(FLANK[1], depth - 1.6)
-    else:
-        quantile = polynomial(TAIL[0], depth - 5.0) / polynomial(TAIL[1], depth - 5.0)
+    quantile = polynomial(TAIL[0], depth - 5.0) / polynomial(TAIL[1], depth - 5.0)
     return quantile if offset > 0.0 else -quantile
 
 
-@compiled
-def draw_normals(key, entity, draw, numbers, normals):
-    """Fill `normals` with standard normal numbers, of the draws from `draw` on; `numbers`: working memory as long.
+@internal
+def draw_normals(key, entity, draw, numbers, normals, places, outer):
+    """Fill `normals` with standard normal numbers, of the draws from `draw` on; the others: working memory as long.
 
     Short loops, each over few arrays: several of their turns are made at once.
     """
@@ -187,8 +225,18 @@ def draw_normals(key, entity, draw, numbers, normals):
         numbers[i] = fine_uniform(key, entity, draw + i)
     for i in range(numbers.size):
         normals[i] = central_normal_quantile(numbers[i] - 0.5)
+    n_outer = 0
     for i in range(numbers.size):
-        if abs(numbers[i] - 0.5) > 0.425:
+        places[n_outer] = i
+        n_outer += 1 if abs(numbers[i] - 0.5) > CENTRAL else 0
+    for j in range(n_outer):
+        outer[j] = numbers[places[j]]
+    for j in range(n_outer):
+        outer[j] = flank_normal_quantile(outer[j])
+    for j in range(n_outer):
+        normals[places[j]] = outer[j]
+    for i in range(numbers.size):
+        if min(numbers[i], 1.0 - numbers[i]) <= RARE:
             normals[i] = normal_quantile(numbers[i])
 
 
@@ -196,33 +244,48 @@ def draw_normals(key, entity, draw, numbers, normals):
 def large_binomial_quantile(n, probability, z):
     """Return the quantile, not yet rounded, of a binomial of a large variance where a normal number has `z`.
 
-    The expansion of Cornish and Fisher to second order: skewness, kurtosis, and off the variance what rounding to
-    the nearest whole number adds, 1/12.
+    The expansion of Cornish and Fisher to third order in the cumulants, of which the second and the fourth are off
+    by what rounding to the nearest whole number adds, 1/12 and -1/120: of orders 1, 1/deviation and 1/variance.
     """
     variance = n * probability * (1.0 - probability)
     deviation = math.sqrt(variance)
     skew = 1.0 - 2.0 * probability
+    # 1 - 6 p q and 1 - 12 p q, for 4 p q is 1 - skew^2.
+    of_fourth, of_fifth = 1.5 * skew * skew - 0.5, 3.0 * skew * skew - 2.0
     square = z * z
-    # 1 - 6 p q is 1 - 6/4 (1 - skew^2).
-    second = (
-        (1.5 * skew * skew - 0.5) * (square - 3.0) * (1.0 / 24.0)
+    first = skew * (square - 1.0) * (1.0 / 6.0)
+    second = z * (
+        of_fourth * (square - 3.0) * (1.0 / 24.0)
         - skew * skew * (2.0 * square - 5.0) * (1.0 / 36.0)
         - 1.0 / 24.0
     )
-    return n * probability + deviation * z + skew * (square - 1.0) * (1.0 / 6.0) + z * second / deviation
+    third = skew * (
+        of_fifth * ((square - 6.0) * square + 3.0) * (1.0 / 120.0)
+        - of_fourth * ((square - 5.0) * square + 2.0) * (1.0 / 24.0)
+        + skew * skew * ((12.0 * square - 53.0) * square + 17.0) * (1.0 / 324.0)
+        + (square - 1.0) * (1.0 / 72.0)
+    )
+    return n * probability + deviation * z + first + second / deviation + third / variance
 
 
 @compiled
-def count_of_large_binomial(n, probability, z):
-    """Return the count of a binomial of a large variance where a normal number has `z`."""
+def round_large_binomial(n, probability, z):
+    """Return the count, a whole float, of a binomial of a large variance where a normal number has `z`."""
     quantile = large_binomial_quantile(n, probability, z)
-    return int64(min(max(quantile + 0.5, 0.0), float(n)))
+    return math.floor(smaller(larger(quantile + 0.5, 0.0), float(n)))
+
+
+@internal
+def round_large_binomials(ns, probabilities, normals):
+    """Replace normal numbers with the counts, whole floats, of binomials of a large variance."""
+    for i in range(normals.size):
+        normals[i] = round_large_binomial(ns[i], probabilities[i], normals[i])
 
 
 @compiled
 def expand_binomial(n, probability, number):
     """Return the count of a binomial of a large variance that belongs to `number`, uniform in (0, 1)."""
-    return count_of_large_binomial(n, probability, normal_quantile(number))
+    return int64(round_large_binomial(n, probability, normal_quantile(number)))
 
 
 @compiled
@@ -238,7 +301,7 @@ def invert_binomial(n, probability, number):
     while number > term and count < most:
         number -= term
         count += 1
-        term *= odds * (n - count + 1) / count
+        term *= odds * (n - count + 1) * INVERSES[count]
     return count
 
 

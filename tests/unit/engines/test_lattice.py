@@ -156,11 +156,11 @@ def scatter_many(counts, transitions, key, n_trials):
     squares = np.zeros(counts.size)
     faults = 0
     scattered = np.empty(counts.size, dtype=np.int64)
-    left, numbers, normals = np.empty((3, counts.size))
-    large = np.empty(counts.size, dtype=np.int64)
+    left, numbers, picked, normals = np.empty((4, counts.size))
+    large, places = np.empty((2, counts.size), dtype=np.int64)
     for trial in range(n_trials):
         left[:] = counts
-        diffusion.scatter(left, transitions, key, trial, scattered, large, numbers, normals)
+        diffusion.scatter(left, transitions, key, trial, scattered, large, places, numbers, picked, normals)
         faults += int(scattered.sum() != counts.sum()) + int(scattered.min() < 0)
         total += scattered
         squares += scattered.astype(np.float64) ** 2

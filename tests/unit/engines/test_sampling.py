@@ -27,9 +27,11 @@ BINOMIALS = [
     (10**6, 0.3),
     (10**9, 3e-8),
     (10**9, 0.25),
+    (241, 0.3),
+    (237, 0.3),
     (4 * 10**11, 0.6),
 ]
-"""Numbers and chances: by inversion, by rejection, at the seam between them, and both with the complement."""
+"""Numbers and chances: by inversion, rejection and quantiles, at the seams between them, and by the complement."""
 
 MEANS = [0.02, 3.0, 9.99, 10.01, 250.0, 1e6, 1e9]
 
@@ -48,6 +50,11 @@ def draw_poissons(mean, key, n_draws):
     for entity in range(n_draws):
         counts[entity], _ = sampling.poisson(mean, key, entity, 0)
     return counts
+
+
+@numba.njit
+def draw_normals(key, entity, draw, numbers, normals, places, outer):
+    sampling.draw_normals(key, entity, draw, numbers, normals, places, outer)
 
 
 @pytest.fixture
@@ -134,8 +141,26 @@ def test_normal_quantiles_are_those_of_scipy():
     np.testing.assert_allclose(found, special.ndtri(probabilities), rtol=2e-15, atol=1e-15)
 
 
+def test_logarithms_are_those_of_the_library():
+    x = np.concatenate(
+        [np.geomspace(1e-300, 1e300, 3001), 2.0 ** np.arange(-5, 6), np.linspace(0.5, 2.0, 1001)]
+    )
+    found = [sampling.logarithm(one) for one in x]
+    np.testing.assert_allclose(found, np.log(x), rtol=5e-16, atol=3e-16)
+
+
+def test_normal_numbers_drawn_together_are_those_of_their_draws(key):
+    n = 20_000
+    numbers, normals, outer = np.zeros((3, n))
+    draw_normals(key, 3, 7, numbers, normals, np.zeros(n, np.int64), outer)
+    np.testing.assert_array_equal(numbers, [sampling.fine_uniform(key, 3, 7 + i) for i in range(n)])
+    np.testing.assert_allclose(normals, special.ndtri(numbers), rtol=2e-15, atol=1e-15)
+    # As rare as the third pair of polynomials is for none of these is.
+    assert min(numbers.min(), 1.0 - numbers.max()) > sampling.RARE
+
+
 @pytest.mark.parametrize("probability", [1e-7, 1e-3, 0.1, 0.37, 0.5])
-@pytest.mark.parametrize("variance", [250.5, 1e3, 1e5, 1e8])
+@pytest.mark.parametrize("variance", [50.5, 250.0, 1e3, 1e5, 1e8])
 def test_a_large_binomial_has_the_right_distribution_function(probability, variance):
     """A quantile is not random: at which normal number it passes each count is known, to be held against the law."""
     n = round(variance / (probability * (1.0 - probability)))
