@@ -165,7 +165,8 @@ Dieharder reads them one after another in orders in which neighbours differ in o
 - **seeds**: one draw of each of 131,072 seeds that follow each other, then the next draw.
 
 Numbers that are random give uniform p-values. A test has failed below 10⁻⁶; below 0.005 or above 0.995 it is weak,
-which one in a hundred is by chance, and is repeated with more numbers until it passes or fails.
+which one in a hundred is by chance, and is repeated with more numbers until it passes or fails, unless it is one of
+several p-values of a test that passes as a whole. The p-values of a test that was repeated are not independent.
 
 | order | p-values | weak in the end | failed | smallest | in the outer 2 % | uniform (Kolmogorov-Smirnov) |
 | --- | --- | --- | --- | --- | --- | --- |
