@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import float32, int32, uint32, uint64
+from numba.extending import overload
 
 from mc.compilation import compiled, internal
 
@@ -51,6 +52,19 @@ def smaller(first, second):
 def larger(first, second):
     """Return the larger of two numbers, as a selection that the compiler can vectorise."""
     return first if first > second else second
+
+
+def product(first, second):
+    """Return the product of two numbers, rounded by itself where what follows adds to it.
+
+    Processors' kernels do so with any product. `mc.engines.brownian.cuda` says how a GPU's do.
+    """
+    return first * second
+
+
+@overload(product)
+def _compile_product(first, second):
+    return lambda first, second: first * second
 
 
 @compiled

@@ -13,7 +13,8 @@ import numpy as np
 from numba import float32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.mesh import Mesh, find_entry, find_place, find_transverse_cell, make_words, table_size
+from mc.field.deposition import product
+from mc.field.mesh import Mesh, find_place_of, make_words, table_size
 
 _UPPER, _LOWER = (1 << 10) - 1, (1 << 11) - 1
 """The bits of the third difference in the upper and the lower half of a word."""
@@ -66,7 +67,7 @@ def rise(difference, both, fraction):
     within a cell and linear along the other: minus the gradient of the interpolated potential, and its work is the
     change of an energy.
     """
-    return difference + both * fraction
+    return difference + product(both, fraction)
 
 
 # --- from the potential to words ---
@@ -114,9 +115,9 @@ def write_differences(potential, mesh, workers, differences):
 def find_cells(positions, places_along, inverse_spacing, inverse_spacing_along, stride, n_along, row, cells):
     """Write where in a table the cell of each ion is; `positions` and `places_along`: float32 in nm."""
     for k in range(positions.size):
-        x = positions[k]
-        cell = find_transverse_cell(places_along[k] * inverse_spacing_along, n_along)
-        cells[k] = find_place(find_entry(x, abs(x) * inverse_spacing, stride), cell, row)
+        cells[k] = find_place_of(
+            positions[k], places_along[k], inverse_spacing, inverse_spacing_along, stride, n_along, row
+        )
 
 
 @internal

@@ -86,6 +86,13 @@ def find_place(entry, cell, row):
     return uint32(uint32(entry * uint32(row)) + uint32(cell))
 
 
+@compiled
+def find_place_of(x, place_along, inverse_spacing, inverse_spacing_along, stride, n_along, row):
+    """Return where the cell of an ion is in a table; `x` and `place_along`: float32 in nm."""
+    cell = find_transverse_cell(place_along * inverse_spacing_along, n_along)
+    return find_place(find_entry(x, abs(x) * inverse_spacing, stride), cell, row)
+
+
 @internal
 def copy_row(source, target):
     """Copy a row."""

@@ -13,7 +13,7 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import WEIGHT_ONE, find_cell, find_fraction, smaller
+from mc.field.deposition import WEIGHT_ONE, find_cell, find_fraction, product, smaller
 from mc.field.mesh import (
     Mesh,
     find_entry,
@@ -104,6 +104,25 @@ def as_share(fraction):
     return uint32(int32(fraction * float32(SHARE_ONE) + float32(0.5)))
 
 
+@compiled
+def find_share(x, place_along, inverse_spacing, inverse_spacing_along, stride, n_along, row):
+    """Return where in a table the cell of an ion is, and what it adds there beside a 1.
+
+    That is its fractional distances from the near corner along the normal and along the membrane, and their product,
+    as uint32 in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm.
+    """
+    scaled, scaled_along = product(abs(x), inverse_spacing), product(place_along, inverse_spacing_along)
+    cell = find_transverse_cell(scaled_along, n_along)
+    fraction = find_fraction(scaled, int32(scaled))
+    fraction_along = find_fraction(scaled_along, cell)
+    return (
+        find_place(find_entry(x, scaled, stride), cell, row),
+        as_share(fraction),
+        as_share(fraction_along),
+        as_share(fraction * fraction_along),
+    )
+
+
 @internal
 def find_shares(
     positions,
@@ -121,17 +140,14 @@ def find_shares(
     `positions` and `places_along`: float32 in nm; `halves`: (2 * ions,) uint32.
     """
     for k in range(positions.size):
-        x = positions[k]
-        scaled, scaled_along = abs(x) * inverse_spacing, places_along[k] * inverse_spacing_along
-        cell = find_transverse_cell(scaled_along, n_along)
-        cells[k] = find_place(find_entry(x, scaled, stride), cell, row)
-        fraction = find_fraction(scaled, int32(scaled))
-        fraction_along = find_fraction(scaled_along, cell)
-        along, both = as_share(fraction_along), as_share(fraction * fraction_along)
+        place, normal, along, both = find_share(
+            positions[k], places_along[k], inverse_spacing, inverse_spacing_along, stride, n_along, row
+        )
+        cells[k] = place
         halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
         halves[2 * k + 1] = uint32(
             uint32(1 << (_COUNT - 32))
-            | uint32(as_share(fraction) << uint32(_NORMAL - 32))
+            | uint32(normal << uint32(_NORMAL - 32))
             | uint32(along >> uint32(32 - _ALONG))
         )
 

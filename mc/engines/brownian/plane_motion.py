@@ -12,7 +12,7 @@ from numba import float32, int32, uint32
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import INCREMENT_BITS, aim, may_enter, reflect
-from mc.field.deposition import find_fraction
+from mc.field.deposition import find_fraction, product
 from mc.field.differences import (
     difference_along,
     difference_of_both,
@@ -76,11 +76,52 @@ def centre_transverse(word):
 @compiled
 def into_period(place, width, turns_per_length):
     """Return a place along a periodic axis as one from 0 to its width."""
-    return place - width * np.floor(place * turns_per_length)
+    return place - product(width, np.floor(place * turns_per_length))
+
+
+@compiled
+def move_on_two_axes(
+    x,
+    place,
+    word,
+    lower,
+    upper,
+    inverse_spacing,
+    inverse_spacing_along,
+    n_along,
+    factor,
+    factor_along,
+    scale,
+    width,
+    turns_per_length,
+    length,
+    threshold,
+):
+    """Move an ion along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
+
+    Returns its position, its place and whether it is a candidate for entering a pore.
+
+    `lower` and `upper`: uint32, the halves of the word of its cell, see `mc.field.differences`; it drifts by a factor
+    times what `differences.rise` returns. `length` and `threshold` are those of its side.
+    """
+    both = difference_of_both(upper, lower)
+    scaled, scaled_along = product(abs(x), inverse_spacing), product(place, inverse_spacing_along)
+    fraction = find_fraction(scaled, int32(scaled))
+    fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, n_along))
+    along = product(factor_along, rise(difference_along(lower), both, fraction))
+    moved = place + (along + product(scale, centre_transverse(word)))
+    displacement = product(factor, rise(normal_difference(upper), both, fraction_along))
+    target = aim(x, displacement, product(scale, centre_normal(word)), length)
+    distance = reflect(target, length)
+    return (
+        distance if x > float32(0.0) else -distance,
+        into_period(moved, width, turns_per_length),
+        may_enter(target, word, threshold),
+    )
 
 
 @internal
-def move_on_two_axes(
+def move_all_on_two_axes(
     positions,
     places_along,
     halves,
@@ -97,35 +138,34 @@ def move_on_two_axes(
     threshold_inside,
     threshold_outside,
 ):
-    """Move ions along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
+    """Move ions as `move_on_two_axes` does, and return whether any is a candidate for entering a pore.
 
-    `halves`: (2 * ions,) uint32, the lower and the upper half of the word of each ion's cell, see
-    `mc.field.differences`; they drift by a factor times what `differences.rise` returns. Every random word is
+    `halves`: (2 * ions,) uint32, the lower and the upper half of the word of each ion's cell. Every random word is
     replaced with the flag of its ion: the fewer arrays, the sooner a compiler sees that no two of them overlap.
-    Returns whether any flag is set.
     """
     any_candidate = uint32(0)
     turns_per_length = float32(1.0) / width
     for k in range(positions.size):
-        x, place, word = positions[k], places_along[k], words[k]
-        lower, upper = halves[2 * k], halves[2 * k + 1]
-        both = difference_of_both(upper, lower)
-        scaled, scaled_along = abs(x) * inverse_spacing, place * inverse_spacing_along
-        fraction = find_fraction(scaled, int32(scaled))
-        fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, n_along))
-        along = factor_along * rise(difference_along(lower), both, fraction)
-        moved = place + (along + scale * centre_transverse(word))
-        places_along[k] = into_period(moved, width, turns_per_length)
-        outside = x > float32(0.0)
-        length = length_outside if outside else length_inside
-        threshold = threshold_outside if outside else threshold_inside
-        displacement = factor * rise(normal_difference(upper), both, fraction_along)
-        target = aim(x, displacement, scale * centre_normal(word), length)
-        is_candidate = may_enter(target, word, threshold)
+        outside = positions[k] > float32(0.0)
+        x, place, is_candidate = move_on_two_axes(
+            positions[k],
+            places_along[k],
+            words[k],
+            halves[2 * k],
+            halves[2 * k + 1],
+            inverse_spacing,
+            inverse_spacing_along,
+            n_along,
+            factor,
+            factor_along,
+            scale,
+            width,
+            turns_per_length,
+            length_outside if outside else length_inside,
+            threshold_outside if outside else threshold_inside,
+        )
+        positions[k], places_along[k], words[k] = x, place, is_candidate
         any_candidate = uint32(any_candidate | is_candidate)
-        words[k] = is_candidate
-        distance = reflect(target, length)
-        positions[k] = distance if outside else -distance
     return any_candidate
 
 
@@ -177,7 +217,7 @@ def move_piece(
         )
         look_up(sheet.differences, cells, looked_up)
     # Without a field nothing but zeros has ever been looked up.
-    any_candidate = move_on_two_axes(
+    any_candidate = move_all_on_two_axes(
         x,
         y,
         looked_up.view(np.uint32),

@@ -345,6 +345,22 @@ def merge_plane(plane, ions, asked_for, sums):
 
 
 @internal
+def find_asked_for(field, step, is_sensed, plane):
+    """Return whether the baths have a field, and in how many entries weights are needed after a step in the plane.
+
+    Without either, the ions that move in this step need not be deposited.
+    """
+    has_field = uint32(np.isnan(field.clamped_drop))
+    return has_field, entries_to_weigh(step, has_field, is_sensed, plane.mesh)
+
+
+@internal
+def are_ions_sensed(pumps, channels):
+    """Return whether pumps, or gates with ligands, need to know the ions beside them."""
+    return pumps.each.size > 0 or channels.has_ligands.any()
+
+
+@internal
 def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line):
     """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
     if line is not None:
@@ -369,8 +385,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        has_field = uint32(np.isnan(field.clamped_drop))
-        asked_for = entries_to_weigh(step, has_field, is_sensed, plane.mesh)
+        has_field, asked_for = find_asked_for(field, step, is_sensed, plane)
         move_all(
             ions,
             ions.positions,
@@ -470,8 +485,16 @@ def must_be_drained(events):
 
 
 @internal
-def prepare_move(box, ions, sums, pores, channels, field, step, plane, line):
-    """Find what the ions' next move depends on: the drift that is due, and the chances of entering a pore."""
+def prepare_move(
+    box, ions, sums, pores, channels, field, reservoirs, scratch, look, step, is_sensed, plane, line
+):
+    """Sort the ions where that is due, and find what their next move depends on.
+
+    That is the drift that is due, and the chances of entering a pore.
+    """
+    if step % SORT_EVERY == 0 and (is_sensed or np.isnan(field.clamped_drop)):
+        sort(ions, pores, reservoirs, scratch, look, plane)
+
     # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
     solve(box, ions, sums, pores, field, step, plane, line)
 
@@ -567,15 +590,14 @@ def advance(state, n_steps):
     channels, pumps, keys, events = state.channels, state.pumps, state.keys, state.events
     scratch, look = state.scratch, state.look
     plane, line, reservoirs, leavers = state.plane, state.line, state.reservoirs, state.leavers
-    is_sensed = pumps.each.size > 0 or channels.has_ligands.any()
+    is_sensed = are_ions_sensed(pumps, channels)
     made = 0
     while made < n_steps and not must_be_drained(events):
         step = state.step[0]
-        if step % SORT_EVERY == 0 and (is_sensed or np.isnan(field.clamped_drop)):
-            sort(ions, pores, reservoirs, scratch, look, plane)
-
         # The field, for the drift that is due, and the chances of entering a pore.
-        prepare_move(box, ions, sums, pores, channels, field, step, plane, line)
+        prepare_move(
+            box, ions, sums, pores, channels, field, reservoirs, scratch, look, step, is_sensed, plane, line
+        )
 
         # Drift of the last step; then this one: diffuse and deposit.
         move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line)
@@ -620,10 +642,30 @@ def begin_step(state):
         state.pores,
         state.channels,
         state.field,
+        state.reservoirs,
+        state.scratch,
+        state.look,
         state.step[0],
+        are_ions_sensed(state.pumps, state.channels),
         state.plane,
         state.line,
     )
+
+
+@entry_point
+def is_deposit_due(state):
+    """Return whether ions that move now in the plane are to be deposited, as `move` does it."""
+    is_sensed = are_ions_sensed(state.pumps, state.channels)
+    has_field, asked_for = find_asked_for(state.field, state.step[0], is_sensed, state.plane)
+    return has_field or asked_for > 0
+
+
+@entry_point
+def merge_deposit(state):
+    """Do what `move` does in the plane once the tables hold what the ions have left."""
+    is_sensed = are_ions_sensed(state.pumps, state.channels)
+    _, asked_for = find_asked_for(state.field, state.step[0], is_sensed, state.plane)
+    merge_plane(state.plane, state.ions, asked_for, state.plane.sums)
 
 
 @entry_point

@@ -13,7 +13,7 @@ INVERSE_SPACING, INVERSE_SPACING_ALONG, N_ALONG = np.float32(4.0), np.float32(2.
 
 @njit
 def move_all(positions, places, halves, factor, factor_along, words, scale, threshold):
-    return plane_motion.move_on_two_axes(
+    return plane_motion.move_all_on_two_axes(
         positions,
         places,
         halves,
