@@ -6,7 +6,7 @@ Beside each number stands a bare random walk of as many coordinates on the same 
 increments, one box, no field, no membrane, no deposit), and the shares of the step: moving and depositing
 the ions, finding the field from the charges, gates and pumps; the rest is crossing, exchange and sorting. All
 are measured in turns, so that the ratios mean something on a busy machine; the best of several turns is taken. With
---device cuda the step moves its ions on a GPU, one dimension only; the bare walk stays on the processor.
+--device cuda the step moves its ions on a GPU; the bare walk stays on the processor.
 """
 
 import argparse

@@ -234,7 +234,7 @@ def simulate(
     """Run a scenario and return its recording, `folder`/run.h5.
 
     `seed`: of all random numbers; the scenario's own, or else a drawn one, when not given. Results are the same bits
-    for any number of `threads`. `device` "cuda" moves the ions of the engine brownian on a GPU, in one dimension.
+    for any number of `threads`. `device` "cuda" moves the ions of the engine brownian on a GPU.
     `clamped_potential`, in mV, holds the potential across the membrane. Every
     `checkpoint_every` s of wall time a checkpoint is kept beside run.h5, from which `resume` goes on; it is removed
     at the end. Those of the moments `checkpoint_at`, in ns, stay, for `mc.lineage.branch`. A run that is interrupted

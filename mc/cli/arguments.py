@@ -64,7 +64,7 @@ device_option = click.option(
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="Where single ions are moved: by the processor, or on a GPU (one dimension; needs the extra ionmc[cuda]).",
+    help="Where single ions are moved: by the processor, or on a GPU (needs the extra ionmc[cuda]).",
 )
 
 checkpoint_every_option = click.option(

@@ -26,15 +26,11 @@ def check_device(scenario: Scenario, device: str) -> None:
         return
     if device not in DEVICES:
         raise DeviceError(f"there is no device {device!r}: give one of {', '.join(DEVICES)}")
-    engine, dimensions = scenario.simulation.engine, scenario.geometry.dimensions
+    engine = scenario.simulation.engine
     if engine != "brownian":
         raise DeviceError(
             f"on a GPU single ions are moved, and the engine {engine} has none: "
             "take --engine brownian, or --device cpu"
-        )
-    if dimensions != 1:
-        raise DeviceError(
-            f"on a GPU ions are moved in one dimension so far, and the scenario has {dimensions}: take --device cpu"
         )
     if not is_simulated() and importlib.util.find_spec("numba_cuda") is None:
         raise DeviceError("--device cuda needs numba-cuda, which is not installed: pip install 'ionmc[cuda]'")

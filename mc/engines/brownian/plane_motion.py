@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import float32, int32, uint32
+from numba.extending import overload
 
 from mc.compilation import compiled, internal
 from mc.engines.brownian.motion import INCREMENT_BITS, aim, may_enter, reflect
@@ -73,10 +74,20 @@ def centre_transverse(word):
     return float32(int32(bits)) - _CENTRE
 
 
+def round_down(number):
+    """Return the largest whole number, as a float, that is not larger than a number."""
+    return np.floor(number)
+
+
+@overload(round_down, target="cpu")
+def _compile_round_down(number):
+    return lambda number: np.floor(number)
+
+
 @compiled
 def into_period(place, width, turns_per_length):
     """Return a place along a periodic axis as one from 0 to its width."""
-    return place - product(width, np.floor(place * turns_per_length))
+    return place - product(width, round_down(place * turns_per_length))
 
 
 @compiled

@@ -21,13 +21,6 @@ from mc.scenario.schema import Scenario
 from mc.simulation import Plan, read_plan
 
 SIMULATION = TABLES["simulation"]
-PLANE = {
-    "dimensions": 2,
-    "width": "64 nm",
-    "depth": "32 nm",
-    "inside_length": "8 nm",
-    "outside_length": "12 nm",
-}
 RESTING = Path(__file__).parents[3] / "scenarios" / "resting_potential.toml"
 
 
@@ -58,14 +51,30 @@ def found(request, tmp_path_factory):
     return json.loads(result.stdout)
 
 
-def test_ions_moved_on_a_device_are_where_the_processor_has_them(found):
-    assert found["differing"] == []
+@pytest.mark.parametrize("case", ["line", "plane"])
+def test_ions_moved_on_a_device_are_where_the_processor_has_them(found, case):
+    assert found["differing"][case] == []
     # All that reads or writes positions beside the move has had its turn.
-    assert all(number > 0 for number in found["what_happened"].values()), found["what_happened"]
+    assert all(number > 0 for number in found["what_happened"][case].values()), found["what_happened"]
 
 
-def test_another_stream_on_the_device_is_noticed(found):
-    assert {"ions.positions", "sums.counts", "sums.weight_sums"} <= set(found["differing_with_another_key"])
+@pytest.mark.parametrize(
+    ("case", "is_needed"), [("plane", True), ("clamped plane", True), ("clamped plane without pumps", False)]
+)
+def test_ions_are_deposited_and_sorted_where_a_field_or_pumps_need_them(found, case, is_needed):
+    assert found["differing"][case] == []
+    assert found["is_deposited"][case] == found["is_sorted"][case] == is_needed
+
+
+@pytest.mark.parametrize(
+    ("case", "arrays"),
+    [
+        ("line", {"ions.positions", "sums.counts", "sums.weight_sums"}),
+        ("plane", {"ions.positions", "plane.transverse", "plane.sums.charges", "plane.potential"}),
+    ],
+)
+def test_another_stream_on_the_device_is_noticed(found, case, arrays):
+    assert arrays <= set(found["differing_with_another_key"][case])
 
 
 def test_a_recording_says_on_which_device_it_was_made_and_differs_in_nothing_else(found):
@@ -113,7 +122,6 @@ def test_a_machine_with_both_is_taken(scenario, monkeypatch):
     [
         ({"simulation": SIMULATION | {"engine": "lattice"}}, "the engine lattice has none"),
         ({"simulation": SIMULATION | {"engine": "continuum"}}, "the engine continuum has none"),
-        ({"geometry": PLANE}, "one dimension so far"),
     ],
 )
 def test_what_a_device_does_not_do_is_refused(monkeypatch, tables, message):
