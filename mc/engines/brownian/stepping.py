@@ -594,7 +594,7 @@ def advance(state, n_steps):
     made = 0
     while made < n_steps and not must_be_drained(events):
         step = state.step[0]
-        # The field, for the drift that is due, and the chances of entering a pore.
+        # Every so often the order of the ions; the field, for the drift that is due; the chances of entering a pore.
         prepare_move(
             box, ions, sums, pores, channels, field, reservoirs, scratch, look, step, is_sensed, plane, line
         )
