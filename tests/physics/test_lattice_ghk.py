@@ -174,9 +174,13 @@ EQUILIBRATION = 24
 """Records, six charging times."""
 
 
+SEEDS = (1, 2, 3, 4)
+"""One run has but twenty correlation times, and its standard error is uncertain by a seventh."""
+
+
 @pytest.fixture(scope="module", params=RATIOS)
-def resting_patch(tmp_path_factory, request):
-    """A patch whose ions slowly run down: each record is compared with the concentrations of its own moment."""
+def resting_patches(tmp_path_factory, request):
+    """Patches whose ions slowly run down: each record is compared with the concentrations of its own moment."""
     time_step = request.param * RELAXATION_TIME
     names = tuple(PERMEABILITY)
     relative = np.array([PERMEABILITY[name] for name in names])
@@ -198,23 +202,32 @@ def resting_patch(tmp_path_factory, request):
         duration=50.0 * charging_time,
         interval=charging_time / 4.0,
     )
-    return simulate(scenario, tmp_path_factory.mktemp("lattice"), seed=1, threads=1)
+    return [simulate(scenario, tmp_path_factory.mktemp("lattice"), seed=seed, threads=1) for seed in SEEDS]
 
 
-def test_the_potential_is_ghks(resting_patch):
-    """Standard error below 0.25 mV; 5 sigma, a false alarm in 6e-7 of all seeds."""
-    difference = compare_potential(resting_patch, resting_patch.time[EQUILIBRATION]).difference
-    assert difference.standard_error < 0.25
-    assert abs(difference.mean) < 5.0 * difference.standard_error, difference
+def compare_with_ghk(patches):
+    """Return by how much the potential of all patches is off, and the standard error of that."""
+    differences = [compare_potential(patch, patch.time[EQUILIBRATION]).difference for patch in patches]
+    mean = np.mean([one.mean for one in differences])
+    return mean, np.linalg.norm([one.standard_error for one in differences]) / len(differences)
+
+
+def test_the_potential_is_ghks(resting_patches):
+    """Standard error 0.10 mV, estimated to a fourteenth; 5 sigma, a false alarm in 6e-7 of all seeds."""
+    difference, standard_error = compare_with_ghk(resting_patches)
+    assert standard_error < 0.14
+    assert abs(difference) < 5.0 * standard_error, (difference, standard_error)
 
 
 @pytest.mark.parametrize("change", [{"Cl": 0.0}, {"Na": 0.0}, {"K": 0.0}, {"Na": 0.3}])
-def test_wrong_permeabilities_would_be_noticed(resting_patch, change):
+def test_wrong_permeabilities_would_be_noticed(resting_patches, change):
     records = slice(EQUILIBRATION, None)
-    inside, outside = bulk_concentrations(resting_patch)
-    wrong = [(PERMEABILITY | change).get(name, 0.0) for name in resting_patch.species_names]
-    ghk = theory.ghk_potential(
-        wrong, inside[:, records], outside[:, records], resting_patch.valence, BODY_TEMPERATURE
-    )
-    error = compare_potential(resting_patch, resting_patch.time[EQUILIBRATION]).difference.standard_error
-    assert abs(np.mean(resting_patch["membrane_potential"][records] - ghk)) > 5.0 * error
+    differences = []
+    for patch in resting_patches:
+        inside, outside = bulk_concentrations(patch)
+        wrong = [(PERMEABILITY | change).get(name, 0.0) for name in patch.species_names]
+        ghk = theory.ghk_potential(
+            wrong, inside[:, records], outside[:, records], patch.valence, BODY_TEMPERATURE
+        )
+        differences.append(np.mean(patch["membrane_potential"][records] - ghk))
+    assert abs(np.mean(differences)) > 5.0 * compare_with_ghk(resting_patches)[1]
