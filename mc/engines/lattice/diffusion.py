@@ -12,11 +12,14 @@ import numpy as np
 from numba import int64
 from numpy.typing import NDArray
 
-from mc.compilation import internal
+from mc.compilation import compiled, internal
 from mc.engines.lattice.sampling import (
     LARGE_VARIANCE,
+    SMALL_MEAN,
     binomial,
     draw_normals,
+    fine_uniform,
+    invert_binomial,
     round_large_binomials,
 )
 
@@ -35,6 +38,8 @@ class Transitions(NamedTuple):
     """(ranks, lanes) the lane of the voxel that is likeliest, second likeliest..."""
     chances: NDArray[np.float64]
     """(ranks, lanes) of going to a target, for an ion that went to none of those before it; the last is 1."""
+    logs: NDArray[np.float64]
+    """(ranks, lanes) the logarithm of 1 less a chance or, if it is above 1/2, of the chance itself."""
 
 
 class Row(NamedTuple):
@@ -110,19 +115,33 @@ def _rank_targets(chances: NDArray[np.float64]) -> Transitions:
     not_before = np.cumsum(ranked[:, ::-1], axis=1)[:, ::-1]
     conditional = np.divide(ranked, not_before, out=np.ones_like(ranked), where=not_before > 0.0)
     ranks = int(np.count_nonzero(ranked, axis=1).max())
-    return Transitions(order[:, :ranks].T.copy(), conditional[:, :ranks].T.copy())
+    return _with_logarithms(order[:, :ranks].T.copy(), conditional[:, :ranks].T.copy())
+
+
+def _with_logarithms(targets: NDArray[np.int64], chances: NDArray[np.float64]) -> Transitions:
+    return Transitions(targets, chances, np.log1p(-np.minimum(chances, 1.0 - chances)))
 
 
 def pack_transitions(rows: list[Transitions], stride: int) -> Transitions:
     """Return the transitions of rows beside each other, each of `stride` lanes; where a row has fewer, none move."""
     ranks, lanes = max(len(row.targets) for row in rows), len(rows) * stride
-    packed = Transitions(np.tile(np.arange(lanes), (ranks, 1)), np.ones((ranks, lanes)))
+    targets, chances = np.tile(np.arange(lanes), (ranks, 1)), np.ones((ranks, lanes))
     for number, row in enumerate(rows):
         n_ranks, n_voxels = row.targets.shape
         here = (slice(n_ranks), slice(number * stride, number * stride + n_voxels))
-        packed.targets[here] = row.targets + number * stride
-        packed.chances[here] = row.chances
-    return packed
+        targets[here] = row.targets + number * stride
+        chances[here] = row.chances
+    return _with_logarithms(targets, chances)
+
+
+@compiled
+def few_of(ions, chance, log, key, entity, draw):
+    """Return how many of some ions go to a target, and the next draw; see `Transitions.logs`."""
+    smaller = min(chance, 1.0 - chance)
+    if smaller == 0.0 or ions * smaller >= SMALL_MEAN:
+        return binomial(ions, chance, key, entity, draw)
+    count = invert_binomial(ions, smaller, log, fine_uniform(key, entity, draw))
+    return (count if chance <= 0.5 else ions - count), draw + 1
 
 
 @internal
@@ -145,7 +164,7 @@ def scatter(left, transitions, key, entity, scattered, large, places, numbers, p
                 large[n_large] = lane
                 n_large += 1
             elif ions > 0.0:
-                gone, draw = binomial(int64(ions), chance, key, entity, draw)
+                gone, draw = few_of(int64(ions), chance, transitions.logs[rank, lane], key, entity, draw)
                 scattered[targets[lane]] += gone
                 left[lane] = ions - gone
                 are_done = False

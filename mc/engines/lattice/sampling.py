@@ -289,13 +289,16 @@ def expand_binomial(n, probability, number):
 
 
 @compiled
-def invert_binomial(n, probability, number):
-    """Return the count at which the sum of the binomial probabilities reaches `number`, uniform in (0, 1)."""
+def invert_binomial(n, probability, log_of_none, number):
+    """Return the count at which the sum of the binomial probabilities reaches `number`, uniform in (0, 1).
+
+    `log_of_none`: the logarithm of 1 - probability, of which a table may be made.
+    """
     # The chance of none, (1 - p)^n, is no less than 1 - n p.
     if number < 1.0 - n * probability:
         return int64(0)
     odds = probability / (1.0 - probability)
-    term = math.exp(n * math.log1p(-probability))
+    term = math.exp(n * log_of_none)
     count = int64(0)
     most = min(n, MOST_INVERTED)
     while number > term and count < most:
@@ -348,7 +351,7 @@ def binomial(n, probability, key, entity, draw):
         return int64(n), draw
     smaller = min(probability, 1.0 - probability)
     if n * smaller < SMALL_MEAN:
-        count = invert_binomial(n, smaller, fine_uniform(key, entity, draw))
+        count = invert_binomial(n, smaller, math.log1p(-smaller), fine_uniform(key, entity, draw))
         draw += 1
     elif n * smaller * (1.0 - smaller) > LARGE_VARIANCE:
         count = expand_binomial(n, smaller, fine_uniform(key, entity, draw))

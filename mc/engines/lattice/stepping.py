@@ -419,8 +419,10 @@ def make_steps(state, n_steps):
 
         # Known: that drop. Gates act, and what conducts in the next step follows from them.
         let_sense(channels, pores, field.drops, box)
+        recorded = transitions.n[0]
         gate(channels, step, box.time_step, keys.waiting, keys.transition, transitions)
-        sum_permeabilities(pores, channels.chains)
+        if transitions.n[0] > recorded:
+            sum_permeabilities(pores, channels.chains)
         inject(
             state.amplifier,
             state.carrier,
