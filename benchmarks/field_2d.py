@@ -33,11 +33,7 @@ def deposit_all(x, y, mesh, cells, words, table, spilled, has_spilled):
         shares.find_shares(
             x[here],
             y[here],
-            mesh.inverse_spacing,
-            mesh.inverse_spacing_along,
-            mesh.stride,
-            mesh.n_along,
-            mesh.row,
+            mesh,
             cells[:n],
             words[:n].view(np.uint32),
         )
@@ -53,11 +49,7 @@ def look_up_all(x, y, mesh, cells, table, looked_up):
         differences.find_cells(
             x[here],
             y[here],
-            mesh.inverse_spacing,
-            mesh.inverse_spacing_along,
-            mesh.stride,
-            mesh.n_along,
-            mesh.row,
+            mesh,
             cells[:n],
         )
         differences.look_up(table, cells[:n], looked_up[:n])

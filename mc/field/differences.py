@@ -112,12 +112,10 @@ def write_differences(potential, mesh, workers, differences):
 
 
 @internal
-def find_cells(positions, places_along, inverse_spacing, inverse_spacing_along, stride, n_along, row, cells):
+def find_cells(positions, places_along, mesh, cells):
     """Write where in a table the cell of each ion is; `positions` and `places_along`: float32 in nm."""
     for k in range(positions.size):
-        cells[k] = find_place_of(
-            positions[k], places_along[k], inverse_spacing, inverse_spacing_along, stride, n_along, row
-        )
+        cells[k] = find_place_of(positions[k], places_along[k], mesh)
 
 
 @internal

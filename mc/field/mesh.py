@@ -87,10 +87,10 @@ def find_place(entry, cell, row):
 
 
 @compiled
-def find_place_of(x, place_along, inverse_spacing, inverse_spacing_along, stride, n_along, row):
+def find_place_of(x, place_along, mesh):
     """Return where the cell of an ion is in a table; `x` and `place_along`: float32 in nm."""
-    cell = find_transverse_cell(place_along * inverse_spacing_along, n_along)
-    return find_place(find_entry(x, abs(x) * inverse_spacing, stride), cell, row)
+    cell = find_transverse_cell(place_along * mesh.inverse_spacing_along, mesh.n_along)
+    return find_place(find_entry(x, abs(x) * mesh.inverse_spacing, mesh.stride), cell, mesh.row)
 
 
 @internal

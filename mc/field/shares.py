@@ -105,18 +105,19 @@ def as_share(fraction):
 
 
 @compiled
-def find_share(x, place_along, inverse_spacing, inverse_spacing_along, stride, n_along, row):
+def find_share(x, place_along, mesh):
     """Return where in a table the cell of an ion is, and what it adds there beside a 1.
 
     That is its fractional distances from the near corner along the normal and along the membrane, and their product,
     as uint32 in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm.
     """
-    scaled, scaled_along = product(abs(x), inverse_spacing), product(place_along, inverse_spacing_along)
-    cell = find_transverse_cell(scaled_along, n_along)
+    scaled = product(abs(x), mesh.inverse_spacing)
+    scaled_along = product(place_along, mesh.inverse_spacing_along)
+    cell = find_transverse_cell(scaled_along, mesh.n_along)
     fraction = find_fraction(scaled, int32(scaled))
     fraction_along = find_fraction(scaled_along, cell)
     return (
-        find_place(find_entry(x, scaled, stride), cell, row),
+        find_place(find_entry(x, scaled, mesh.stride), cell, mesh.row),
         as_share(fraction),
         as_share(fraction_along),
         as_share(fraction * fraction_along),
@@ -124,25 +125,13 @@ def find_share(x, place_along, inverse_spacing, inverse_spacing_along, stride, n
 
 
 @internal
-def find_shares(
-    positions,
-    places_along,
-    inverse_spacing,
-    inverse_spacing_along,
-    stride,
-    n_along,
-    row,
-    cells,
-    halves,
-):
+def find_shares(positions, places_along, mesh, cells, halves):
     """Write where in a table the cell of each ion is, and what it adds there, as the lower and upper half of a word.
 
     `positions` and `places_along`: float32 in nm; `halves`: (2 * ions,) uint32.
     """
     for k in range(positions.size):
-        place, normal, along, both = find_share(
-            positions[k], places_along[k], inverse_spacing, inverse_spacing_along, stride, n_along, row
-        )
+        place, normal, along, both = find_share(positions[k], places_along[k], mesh)
         cells[k] = place
         halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
         halves[2 * k + 1] = uint32(

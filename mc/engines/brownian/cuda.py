@@ -183,11 +183,7 @@ def deposit_in_plane(x, place_along, species, parts, mesh):
     cell, normal, along, both = find_share(
         x,
         place_along,
-        mesh.inverse_spacing,
-        mesh.inverse_spacing_along,
-        mesh.stride,
-        mesh.n_along,
-        mesh.row,
+        mesh,
     )
     cuda.atomic.add(parts, (species, IONS, cell), int32(1))
     cuda.atomic.add(parts, (species, NORMAL, cell), int32(normal))
@@ -204,11 +200,7 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
     cell = find_place_of(
         x,
         place_along,
-        mesh.inverse_spacing,
-        mesh.inverse_spacing_along,
-        mesh.stride,
-        mesh.n_along,
-        mesh.row,
+        mesh,
     )
     differences = plane.differences[cell]
     moved, moved_along, is_candidate = move_on_two_axes(
@@ -217,9 +209,7 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
         word,
         uint32(differences & uint64(0xFFFFFFFF)),
         uint32(differences >> uint64(32)),
-        mesh.inverse_spacing,
-        mesh.inverse_spacing_along,
-        mesh.n_along,
+        mesh,
         plane.factors[species, 0],
         plane.factors[species, 1],
         plane.increment_scales[species],

@@ -1,8 +1,8 @@
-"""How ions move where places along the membrane are tracked: like `mc.engines.brownian.motion`, with more axes.
+"""How ions move where places along the membrane are tracked: like `mc.engines.brownian.motion`, with an axis more.
 
 Pieces of a block are worked on one after another, for a piece has more arrays than a block in one dimension, and
 they have to stay in the first-level cache. One random word serves an ion's increments along the normal and along the
-first transverse axis, 12 bits each; whatever their number of levels, their mean is 0 and their variance 2 D dt.
+membrane, 12 bits each; whatever their number of levels, their mean is 0 and their variance 2 D dt.
 """
 
 from typing import NamedTuple
@@ -97,9 +97,7 @@ def move_on_two_axes(
     word,
     lower,
     upper,
-    inverse_spacing,
-    inverse_spacing_along,
-    n_along,
+    mesh,
     factor,
     factor_along,
     scale,
@@ -116,9 +114,9 @@ def move_on_two_axes(
     times what `differences.rise` returns. `length` and `threshold` are those of its side.
     """
     both = difference_of_both(upper, lower)
-    scaled, scaled_along = product(abs(x), inverse_spacing), product(place, inverse_spacing_along)
+    scaled, scaled_along = product(abs(x), mesh.inverse_spacing), product(place, mesh.inverse_spacing_along)
     fraction = find_fraction(scaled, int32(scaled))
-    fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, n_along))
+    fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, mesh.n_along))
     along = product(factor_along, rise(difference_along(lower), both, fraction))
     moved = place + (along + product(scale, centre_transverse(word)))
     displacement = product(factor, rise(normal_difference(upper), both, fraction_along))
@@ -137,9 +135,7 @@ def move_all_on_two_axes(
     places_along,
     halves,
     words,
-    inverse_spacing,
-    inverse_spacing_along,
-    n_along,
+    mesh,
     factor,
     factor_along,
     scale,
@@ -164,9 +160,7 @@ def move_all_on_two_axes(
             words[k],
             halves[2 * k],
             halves[2 * k + 1],
-            inverse_spacing,
-            inverse_spacing_along,
-            n_along,
+            mesh,
             factor,
             factor_along,
             scale,
@@ -219,11 +213,7 @@ def move_piece(
         find_cells(
             x,
             y,
-            mesh.inverse_spacing,
-            mesh.inverse_spacing_along,
-            mesh.stride,
-            mesh.n_along,
-            mesh.row,
+            mesh,
             cells,
         )
         look_up(sheet.differences, cells, looked_up)
@@ -233,9 +223,7 @@ def move_piece(
         y,
         looked_up.view(np.uint32),
         words,
-        mesh.inverse_spacing,
-        mesh.inverse_spacing_along,
-        mesh.n_along,
+        mesh,
         factor,
         factor * mesh.spacing_ratio,
         increment_scale * COARSER,
@@ -251,11 +239,7 @@ def move_piece(
         find_shares(
             x,
             y,
-            mesh.inverse_spacing,
-            mesh.inverse_spacing_along,
-            mesh.stride,
-            mesh.n_along,
-            mesh.row,
+            mesh,
             cells,
             shares.view(np.uint32),
         )

@@ -6,21 +6,21 @@ from numba import njit
 
 from mc.engines.brownian import motion, plane_motion
 from mc.field import differences
+from mc.field.mesh import make_mesh
 
 LENGTH, WIDTH = np.float32(10.0), np.float32(6.0)
-INVERSE_SPACING, INVERSE_SPACING_ALONG, N_ALONG = np.float32(4.0), np.float32(2.0), 12
+INVERSE_SPACING, INVERSE_SPACING_ALONG = np.float32(4.0), np.float32(2.0)
+MESH = make_mesh(42, 0.25, 12, float(WIDTH))
 
 
 @njit
-def move_all(positions, places, halves, factor, factor_along, words, scale, threshold):
+def move_all(positions, places, halves, mesh, factor, factor_along, words, scale, threshold):
     return plane_motion.move_all_on_two_axes(
         positions,
         places,
         halves,
         words,
-        INVERSE_SPACING,
-        INVERSE_SPACING_ALONG,
-        N_ALONG,
+        mesh,
         factor,
         factor_along,
         scale,
@@ -40,6 +40,7 @@ def move(positions, places, words, *, slopes=None, factors=(1.0, 1.0), scale=0.0
         positions,
         places,
         fields.view(np.uint32),
+        MESH,
         *np.float32(factors),
         words,
         np.float32(scale),

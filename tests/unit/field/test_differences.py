@@ -20,9 +20,7 @@ def write(potential, mesh, workers, table):
 
 @entry_point
 def look_up(x, y, mesh, cells, table, looked_up):
-    differences.find_cells(
-        x, y, mesh.inverse_spacing, mesh.inverse_spacing_along, mesh.stride, mesh.n_along, mesh.row, cells
-    )
+    differences.find_cells(x, y, mesh, cells)
     differences.look_up(table, cells, looked_up)
 
 

@@ -26,11 +26,7 @@ def deposit(x, y, mesh, cells, words, table, spilled, has_spilled):
     shares.find_shares(
         x,
         y,
-        mesh.inverse_spacing,
-        mesh.inverse_spacing_along,
-        mesh.stride,
-        mesh.n_along,
-        mesh.row,
+        mesh,
         cells,
         words.view(np.uint32),
     )
