@@ -21,7 +21,7 @@ import llvmlite.binding
 import numba
 
 _PACKAGE = Path(__file__).parent
-_KERNEL = re.compile(rb"^@(compiled|internal|parallel|entry_point)$", re.MULTILINE)
+_KERNEL = re.compile(rb"^ *@(compiled|internal|parallel|entry_point|intrinsic)$", re.MULTILINE)
 
 # Numba's type hints know neither its settings nor all options of its decorator.
 _settings: Any = numba.config
@@ -29,8 +29,9 @@ _njit: Any = numba.njit
 
 
 def kernel_sources() -> list[Path]:
-    """Return every source file of the package that defines kernels, sorted."""
-    return sorted(path for path in _PACKAGE.rglob("*.py") if _KERNEL.search(path.read_bytes()))
+    """Return every source file of the package that defines kernels, or constants compiled into them, sorted."""
+    kernels = {path for path in _PACKAGE.rglob("*.py") if _KERNEL.search(path.read_bytes())}
+    return sorted(kernels | {_PACKAGE / "constants.py"})
 
 
 def cache_folder() -> Path:

@@ -22,7 +22,8 @@ from numba import int64, prange
 from mc.compilation import compiled, entry_point, internal, parallel
 from mc.field.deposition import WEIGHT_ONE, smaller
 from mc.field.mesh import copy_row
-from mc.field.transform import LANES, transform_axis, twiddles
+from mc.field.transform import interleave, separate, transform_axis, twiddles
+from mc.field.vectors import LANES
 
 GROUP = 64
 """Modes whose systems are solved together: what their rows hold stays in the cache between both sweeps."""
@@ -52,7 +53,11 @@ class Modes(NamedTuple):
     wavenumbers: np.ndarray
     """(modes,) effective ones of the finite differences, 1/nm: the root of the sum of (2 sin(k h/2)/h)^2."""
     turns: np.ndarray
-    """(axes, 2, largest number of cells) see `transform.twiddles`."""
+    """(axes, 2, largest number of cells) see `transform.twiddles`; float32 or float64, as is all that is solved."""
+    nodes_of_rows: np.ndarray
+    """(rows + LANES - 1,) where the nodes of each row begin in their tables, the last one repeated."""
+    modes_of_rows: np.ndarray
+    """(rows + LANES - 1,) where the modes of each row begin in a group of systems, the last one repeated."""
 
 
 class Factors(NamedTuple):
@@ -91,15 +96,20 @@ def make_modes(
     cells: tuple[int, ...],
     widths: tuple[float, ...],
     holds_far_end: bool = False,
+    precision: type[np.floating] = np.float64,
 ) -> Modes:
-    """Return the solver's view of a box of `widths` (nm) cut into `cells`, a power of two along each axis."""
+    """Return the solver's view of a box of `widths` (nm) cut into `cells`, a power of two along each axis.
+
+    `precision`: of all that is solved, float32 or float64.
+    """
     squares = np.zeros(1)
-    turns = np.zeros((len(cells), 2, max(cells, default=1)))
+    turns = np.zeros((len(cells), 2, max(cells, default=1)), dtype=precision)
     for axis, (n, width) in enumerate(zip(cells, widths, strict=True)):
         turns[axis, :, :n] = twiddles(n)
         h = width / n
         square = (2.0 / h * np.sin(np.pi * np.arange(n) / n)) ** 2
         squares = (squares[:, None] + square).ravel()
+    rows = np.minimum(np.arange(2 * (stride - 1) + LANES - 1), 2 * (stride - 1) - 1)
     return Modes(
         stride=stride,
         spacing=spacing,
@@ -112,6 +122,8 @@ def make_modes(
         transverse_spacings=np.array(widths, dtype=float) / np.array(cells, dtype=float),
         wavenumbers=np.sqrt(squares),
         turns=turns,
+        nodes_of_rows=np.where(rows < stride - 1, stride - 2 - rows, rows + 1) * squares.size,
+        modes_of_rows=rows * min(squares.size, GROUP),
     )
 
 
@@ -123,16 +135,16 @@ def _systems_shape(modes: Modes) -> tuple[int, int, int]:
 
 def make_factors(modes: Modes) -> Factors:
     """Return memory for the factorised systems."""
-    shape = _systems_shape(modes)
-    return Factors(np.zeros(shape), np.zeros(shape))
+    shape, precision = _systems_shape(modes), modes.turns.dtype
+    return Factors(np.zeros(shape, dtype=precision), np.zeros(shape, dtype=precision))
 
 
 def make_workspace(modes: Modes, workers: int) -> Workspace:
     """Return memory for a solver on so many threads."""
-    n = modes.wavenumbers.size
+    n, precision = modes.wavenumbers.size, modes.turns.dtype
     return Workspace(
-        np.zeros(_systems_shape(modes)),
-        np.zeros((workers, 2, n * LANES)),
+        np.zeros(_systems_shape(modes), dtype=precision),
+        np.zeros((workers, 2, n * LANES), dtype=precision),
         np.zeros(n),
         np.zeros(modes.turns.shape[2]),
     )
@@ -142,12 +154,6 @@ def make_workspace(modes: Modes, workers: int) -> Workspace:
 def cell_between(row, stride):
     """Return the cell between a row and the next one on the same side, as an index along the normal."""
     return stride - 3 - row if row < stride - 2 else row + 1
-
-
-@internal
-def node_of(row, stride):
-    """Return the node that a row stands for, as an index along the normal."""
-    return stride - 2 - row if row < stride - 1 else row + 1
 
 
 @internal
@@ -234,31 +240,25 @@ def transform_lanes(modes, buffers):
 
 
 @internal
-def interleave(first, second, third, fourth, scale, lanes):
-    """Put four rows side by side as lanes, each number times `scale`."""
-    for m in range(first.size):
-        lanes[LANES * m] = scale * first[m]
-        lanes[LANES * m + 1] = scale * second[m]
-        lanes[LANES * m + 2] = scale * third[m]
-        lanes[LANES * m + 3] = scale * fourth[m]
+def fill_lanes(source, places, first, moved, n, factor, lanes):
+    """Put `n` numbers of LANES rows side by side, each times a factor, see `transform.interleave`."""
+    whole = n - n % LANES
+    for k in range(0, whole, LANES):
+        interleave(source, places, first, moved + k, factor, lanes, k * LANES)
+    for k in range(whole, n):
+        for lane in range(LANES):
+            lanes[k * LANES + lane] = factor * source[places[first + lane] + moved + k]
 
 
 @internal
-def separate(lanes, first, second, third, fourth):
-    """Take four rows out of the lanes."""
-    for m in range(first.size):
-        first[m] = lanes[LANES * m]
-        second[m] = lanes[LANES * m + 1]
-        third[m] = lanes[LANES * m + 2]
-        fourth[m] = lanes[LANES * m + 3]
-
-
-@internal
-def nodes_of(row, modes):
-    """Return the nodes that a row stands for, as a slice of their tables."""
-    n = modes.wavenumbers.size
-    start = node_of(row, modes.stride) * n
-    return slice(start, start + n)
+def empty_lanes(lanes, n, target, places, first, moved):
+    """Take `n` numbers of LANES rows out of the lanes, the inverse of `fill_lanes`."""
+    whole = n - n % LANES
+    for k in range(0, whole, LANES):
+        separate(lanes, k * LANES, target, places, first, moved + k)
+    for k in range(whole, n):
+        for lane in range(LANES):
+            target[places[first + lane] + moved + k] = lanes[k * LANES + lane]
 
 
 @internal
@@ -268,77 +268,42 @@ def load_charges(node_charges, scale, first, last, modes, lanes):
     An ion on the far wall may leave a rounding error's share at the node beyond it: that is the wall's.
     """
     n = modes.wavenumbers.size
-    # Where there are fewer rows, the last of them is transformed more than once.
-    interleave(
-        node_charges[nodes_of(first, modes)],
-        node_charges[nodes_of(min(first + 1, last - 1), modes)],
-        node_charges[nodes_of(min(first + 2, last - 1), modes)],
-        node_charges[nodes_of(min(first + 3, last - 1), modes)],
-        scale,
-        lanes,
-    )
+    fill_lanes(node_charges, modes.nodes_of_rows, first, 0, n, scale, lanes)
     for row in range(first, last):
         if is_at_far_end(row, modes.stride):
-            beyond = (node_of(row, modes.stride) + 1) * n
+            beyond = modes.nodes_of_rows[row] + n
             for m in range(n):
                 lanes[m * LANES + row - first] += scale * node_charges[beyond + m]
 
 
 @internal
-def store_spectrum(lanes, first, last, spectrum):
+def store_spectrum(lanes, first, modes, spectrum):
     """Take rows of the spectrum out of the lanes."""
-    group_size = spectrum.shape[2]
-    for group in range(spectrum.shape[0]):
-        here = lanes[group * group_size * LANES : (group + 1) * group_size * LANES]
-        if last - first == LANES:
-            rows = spectrum[group, first:last]
-            separate(here, rows[0], rows[1], rows[2], rows[3])
-        else:
-            for row in range(first, last):
-                take_lane(here, row - first, spectrum[group, row])
+    groups, rows, n = spectrum.shape
+    flat = spectrum.reshape(spectrum.size)
+    for group in range(groups):
+        here = lanes[group * n * LANES : (group + 1) * n * LANES]
+        empty_lanes(here, n, flat, modes.modes_of_rows, first, group * rows * n)
 
 
 @internal
-def take_lane(lanes, lane, row):
-    """Take one row out of the lanes."""
-    for m in range(row.size):
-        row[m] = lanes[m * LANES + lane]
-
-
-@internal
-def load_spectrum(spectrum, first, last, lanes):
-    """Put up to LANES rows of the spectrum side by side, the last of them more than once if they are fewer."""
-    group_size = spectrum.shape[2]
-    for group in range(spectrum.shape[0]):
-        rows = spectrum[group]
-        interleave(
-            rows[first],
-            rows[min(first + 1, last - 1)],
-            rows[min(first + 2, last - 1)],
-            rows[min(first + 3, last - 1)],
-            1.0,
-            lanes[group * group_size * LANES : (group + 1) * group_size * LANES],
-        )
+def load_spectrum(spectrum, first, modes, lanes):
+    """Put rows of the spectrum side by side."""
+    groups, rows, n = spectrum.shape
+    flat = spectrum.reshape(spectrum.size)
+    for group in range(groups):
+        here = lanes[group * n * LANES : (group + 1) * n * LANES]
+        fill_lanes(flat, modes.modes_of_rows, first, group * rows * n, n, spectrum.dtype.type(1.0), here)
 
 
 @internal
 def store_potential(lanes, first, last, modes, potential):
     """Take the potential at the nodes of some rows out of the lanes; beyond a far end it stays what it is there."""
     n = modes.wavenumbers.size
-    if last - first == LANES:
-        separate(
-            lanes,
-            potential[nodes_of(first, modes)],
-            potential[nodes_of(first + 1, modes)],
-            potential[nodes_of(first + 2, modes)],
-            potential[nodes_of(first + 3, modes)],
-        )
-    else:
-        for row in range(first, last):
-            take_lane(lanes, row - first, potential[nodes_of(row, modes)])
+    empty_lanes(lanes, n, potential, modes.nodes_of_rows, first, 0)
     for row in range(first, last):
         if is_at_far_end(row, modes.stride):
-            start = node_of(row, modes.stride) * n
+            start = modes.nodes_of_rows[row]
             copy_row(potential[start : start + n], potential[start + n : start + 2 * n])
 
 
@@ -352,14 +317,14 @@ def transform_charges(node_charges, modes, workspace):
     workers = workspace.buffers.shape[0]
     batches = (rows + LANES - 1) // LANES
     # The transform is its own inverse but for the number of modes, which is put in here.
-    scale = 1.0 / (WEIGHT_ONE * modes.node_area * modes.wavenumbers.size)
+    scale = modes.turns.dtype.type(1.0 / (WEIGHT_ONE * modes.node_area * modes.wavenumbers.size))
     for worker in prange(workers):
         buffers = workspace.buffers[int64(worker)]
         for batch in range(worker * batches // workers, (worker + 1) * batches // workers):
             first, last = batch * LANES, min((batch + 1) * LANES, rows)
             load_charges(node_charges, scale, first, last, modes, buffers[0])
             result = transform_lanes(modes, buffers)
-            store_spectrum(buffers[result], first, last, workspace.spectrum)
+            store_spectrum(buffers[result], first, modes, workspace.spectrum)
 
 
 @internal
@@ -494,7 +459,7 @@ def transform_potential(modes, workspace, potential):
         buffers = workspace.buffers[int64(worker)]
         for batch in range(worker * batches // workers, (worker + 1) * batches // workers):
             first, last = batch * LANES, min((batch + 1) * LANES, rows)
-            load_spectrum(workspace.spectrum, first, last, buffers[0])
+            load_spectrum(workspace.spectrum, first, modes, buffers[0])
             result = transform_lanes(modes, buffers)
             store_potential(buffers[result], first, last, modes, potential)
 

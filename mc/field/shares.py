@@ -5,6 +5,9 @@ units of 1/SHARE_ONE. What the four nodes around a cell get follows from the sum
 one word of 64 bits, so that an ion writes to one place in memory; a word that might overflow with the next ion is
 emptied into wider sums. Between two passes over the ions the tables that each thread has added to are merged. All
 sums are of integers: the charges are the same in any order of the ions.
+
+The field asks for no more than the charges: ions of all species of a valence add to one table then, and only beside
+the membrane, where proteins may sense them, or where their number is asked for, to that of their species.
 """
 
 from typing import NamedTuple
@@ -41,15 +44,23 @@ PARTS = 4
 """Sums in a word: ions, distances along the normal and along the membrane, products."""
 
 
+OWN, COMMON = 0, 1
+"""The table that only ions of a species add to, and the one for all of its valence: that of the first of them."""
+
+
 class Tables(NamedTuple):
-    """What the ions of each chunk and species add up to in each cell."""
+    """What the ions of each chunk add up to in each cell, in a table for each species, one after another."""
 
     words: np.ndarray
-    """(chunks, species, cells) uint64, see `mesh.table_size`."""
+    """(chunks, species * cells) uint64, see `mesh.table_size`."""
     spilled: np.ndarray
-    """(chunks, species, PARTS, cells) int32, what has been in words that were full."""
+    """(chunks, PARTS, species * cells) int32, what has been in words that were full."""
     has_spilled: np.ndarray
-    """(chunks, species, entries along the normal) whether any have been in an entry."""
+    """(chunks, species * entries along the normal) whether any have been in an entry."""
+    starts: np.ndarray
+    """(species, 2) uint32, where the table of a species' own begins, and that in common: see OWN, COMMON."""
+    are_used: np.ndarray
+    """(chunks, species, 2) whether ions of a chunk add to the table of a species as their own, as that in common."""
 
 
 class Sums(NamedTuple):
@@ -76,13 +87,23 @@ def make_sums(mesh: Mesh, n_species: int) -> Sums:
     return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros(n, dtype=np.int64))
 
 
-def make_tables(mesh: Mesh, n_species: int, chunks: int) -> Tables:
-    """Return empty tables. A cell holds 262,143 charges, all species together."""
-    size = table_size(mesh)
+def make_tables(mesh: Mesh, valences: np.ndarray, chunk_species: np.ndarray) -> Tables:
+    """Return empty tables. A cell holds 262,143 charges, all species together.
+
+    `chunk_species`: (chunks, 2) the first and the last species with ions in each chunk.
+    """
+    size, chunks, n_species = table_size(mesh), len(chunk_species), valences.size
+    first_alike = np.argmax(valences == valences[:, np.newaxis], axis=1)
+    are_used = np.zeros((chunks, n_species, 2), dtype=np.uint8)
+    for chunk, (first, last) in enumerate(chunk_species):
+        are_used[chunk, first : last + 1, OWN] = 1
+        are_used[chunk, first_alike[first : last + 1], COMMON] = 1
     return Tables(
-        words=make_words(chunks, n_species, size),
-        spilled=np.zeros((chunks, n_species, PARTS, size), dtype=np.int32),
-        has_spilled=np.zeros((chunks, n_species, size // mesh.row), dtype=np.uint8),
+        words=make_words(chunks, n_species * size),
+        spilled=np.zeros((chunks, PARTS, n_species * size), dtype=np.int32),
+        has_spilled=np.zeros((chunks, n_species * size // mesh.row), dtype=np.uint8),
+        starts=(np.column_stack([np.arange(n_species), first_alike]) * size).astype(np.uint32),
+        are_used=are_used,
     )
 
 
@@ -105,19 +126,21 @@ def as_share(fraction):
 
 
 @compiled
-def find_share(x, place_along, mesh):
-    """Return where in a table the cell of an ion is, and what it adds there beside a 1.
+def find_share(x, place_along, mesh, asked_for, own, common):
+    """Return where the cell of an ion is in the tables, and what it adds there beside a 1.
 
     That is its fractional distances from the near corner along the normal and along the membrane, and their product,
-    as uint32 in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm.
+    as uint32 in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm; `own` and `common`: where its tables
+    begin, the first being for `asked_for` entries along the normal beside the membrane; all three uint32.
     """
     scaled = product(abs(x), mesh.inverse_spacing)
     scaled_along = product(place_along, mesh.inverse_spacing_along)
     cell = find_transverse_cell(scaled_along, mesh.n_along)
     fraction = find_fraction(scaled, int32(scaled))
     fraction_along = find_fraction(scaled_along, cell)
+    start = own if uint32(int32(scaled)) < asked_for else common
     return (
-        find_place(find_entry(x, scaled, mesh.stride), cell, mesh.row),
+        uint32(start + find_place(find_entry(x, scaled, mesh.stride), cell, mesh.row)),
         as_share(fraction),
         as_share(fraction_along),
         as_share(fraction * fraction_along),
@@ -125,13 +148,13 @@ def find_share(x, place_along, mesh):
 
 
 @internal
-def find_shares(positions, places_along, mesh, cells, halves):
-    """Write where in a table the cell of each ion is, and what it adds there, as the lower and upper half of a word.
+def find_shares(positions, places_along, mesh, asked_for, own, common, cells, halves):
+    """Write where in the tables the cell of each ion is, and what it adds there, as both halves of a word.
 
-    `positions` and `places_along`: float32 in nm; `halves`: (2 * ions,) uint32.
+    `positions` to `common`: see `find_share`; `halves`: (2 * ions,) uint32, the lower one first.
     """
     for k in range(positions.size):
-        place, normal, along, both = find_share(positions[k], places_along[k], mesh)
+        place, normal, along, both = find_share(positions[k], places_along[k], mesh, asked_for, own, common)
         cells[k] = place
         halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
         halves[2 * k + 1] = uint32(
@@ -143,7 +166,7 @@ def find_shares(positions, places_along, mesh, cells, halves):
 
 @internal
 def add_shares(shares, cells, row, words, spilled, has_spilled):
-    """Add what each ion leaves in its cell; the tables are those of one chunk and species, see `Tables`."""
+    """Add what each ion leaves in its cell; the tables are those of one chunk, see `Tables`."""
     for k in range(cells.size):
         cell = cells[k]
         word = words[cell] + shares[k]
@@ -200,7 +223,7 @@ def take_spilled(spilled, factor, sums):
 
 @internal
 def take_entry(words, spilled, has_spilled, entry, row, factor, parts):
-    """Add what is in an entry of one chunk and species times a whole number to `parts`, and empty it."""
+    """Add what is in an entry of the tables of one chunk times a whole number to `parts`, and empty it."""
     start, stop = entry * row, entry * row + parts.shape[1]
     take_words(words[start:stop].view(np.uint32), factor, parts[0], parts[1], parts[2], parts[3])
     if has_spilled[entry]:
@@ -233,20 +256,21 @@ def share_among_nodes(parts, carried, nodes):
 
 
 @internal
-def merge_entry(tables, chunk_species, valences, entry, row, is_asked_for, parts, carried, nodes, sums):
+def merge_entry(tables, valences, entry, row, is_asked_for, parts, carried, nodes, sums):
     """Do what `merge_tables` does for an entry of its tables; `nodes`: the slice of its nodes in the sums."""
     own, charges = parts[0], parts[1]
+    kind = OWN if is_asked_for else COMMON
     charges[:] = 0
     for species in range(valences.size):
         if is_asked_for:
             own[:] = 0
         for chunk in range(tables.words.shape[0]):
-            if chunk_species[chunk, 0] <= species <= chunk_species[chunk, 1]:
+            if tables.are_used[chunk, species, kind]:
                 take_entry(
-                    tables.words[chunk, species],
-                    tables.spilled[chunk, species],
-                    tables.has_spilled[chunk, species],
-                    entry,
+                    tables.words[chunk],
+                    tables.spilled[chunk],
+                    tables.has_spilled[chunk],
+                    tables.starts[species, kind] // row + entry,
                     row,
                     int32(1 if is_asked_for else valences[species]),
                     own if is_asked_for else charges,
@@ -269,15 +293,17 @@ def add_multiple(row, factor, sums):
 def empty_entry(tables, entry, row):
     """Empty the entry of ions in no bath."""
     for chunk in range(tables.words.shape[0]):
-        for species in range(tables.words.shape[1]):
-            tables.words[chunk, species, entry * row : (entry + 1) * row] = 0
-            if tables.has_spilled[chunk, species, entry]:
-                tables.has_spilled[chunk, species, entry] = 0
-                tables.spilled[chunk, species, :, entry * row : (entry + 1) * row] = 0
+        for species in range(tables.starts.shape[0]):
+            of_species = tables.starts[species, OWN] // row + entry
+            here = slice(of_species * row, (of_species + 1) * row)
+            tables.words[chunk, here] = 0
+            if tables.has_spilled[chunk, of_species]:
+                tables.has_spilled[chunk, of_species] = 0
+                tables.spilled[chunk, :, here] = 0
 
 
 @internal
-def merge_entries(tables, chunk_species, valences, mesh, first, last, asked_for, parts, carried, sums):
+def merge_entries(tables, valences, mesh, first, last, asked_for, parts, carried, sums):
     """Do what `merge_tables` does for the rows of nodes from `first` to `last`, without what other workers leave."""
     stride, n_along = mesh.stride, mesh.n_along
     carried[:] = 0
@@ -287,7 +313,6 @@ def merge_entries(tables, chunk_species, valences, mesh, first, last, asked_for,
             carried[:] = 0
         merge_entry(
             tables,
-            chunk_species,
             valences,
             nodes + side,
             mesh.row,
@@ -313,11 +338,11 @@ def pass_on(carried, nodes, mesh, asked_for, sums):
 
 
 @parallel
-def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
+def merge_tables(tables, valences, mesh, asked_for, scratch, sums):
     """Write the charges of all ions at the nodes, and the weights of each species, and empty the tables.
 
-    `chunk_species`: (chunks, 2) the first and the last species with ions in each chunk; `asked_for`: the weights of
-    so many entries along the normal beside the membrane are written, others stay as they are.
+    `asked_for`: the weights of so many entries along the normal beside the membrane are written, others stay as they
+    are; the ions are in the tables as `find_shares` has put them there with the same number.
     """
     workers, n_rows = scratch.parts.shape[0], 2 * mesh.stride
     for i in prange(workers):
@@ -325,7 +350,6 @@ def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums
         first, last = worker * n_rows // workers, (worker + 1) * n_rows // workers
         merge_entries(
             tables,
-            chunk_species,
             valences,
             mesh,
             first,

@@ -7,117 +7,167 @@ at k and n - k; there is no need of complex numbers, nor of a second transform f
 Some columns ("lanes") are transformed at a time, side by side in memory, as the vectors of all that is done to them.
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-from mc.compilation import internal
-from mc.field.vectors import array_argument, load, place_in, repeat, store
-
-LANES = 4
-"""Columns transformed together: two buffers of 512 x 4 numbers stay in the nearest cache, where those of 8 do not."""
-
-_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_ALIGNMENT = 8
-"""Bytes; of a single number."""
+from mc.compilation import compiled, internal
+from mc.field.vectors import (
+    LANES,
+    load,
+    load_rows,
+    load_square,
+    scale,
+    store,
+    store_rows,
+    store_square,
+    transpose,
+)
 
 
 def twiddles(n: int) -> np.ndarray:
-    """Return cos and sin of 2 pi j/n for j < n, shape (2, n); `n` is a power of two."""
+    """Return cos and sin of 2 pi j/n for j < n, shape (2, n), float64; `n` is a power of two."""
     if n < 1 or n & (n - 1):
         raise ValueError(f"The transform needs a power of two, not {n}.")
     angles = 2.0 * np.pi * np.arange(n) / n
     return np.stack([np.cos(angles), np.sin(angles)])
 
 
-def _load(builder: Any, array: Any, place: Any) -> Any:
-    return load(builder, _VECTOR, place_in(builder, array, place), _ALIGNMENT)
-
-
-def _store(builder: Any, vector: Any, array: Any, place: Any) -> None:
-    store(builder, vector, place_in(builder, array, place), _ALIGNMENT)
-
-
-@intrinsic
-def split(typing_context, source, first, second, target, total, difference):
-    """Write sum and difference of two vectors; all but the arrays are places in them."""
-    place = types.int64
-    signature = types.void(source, place, place, target, place, place)
-
-    def generate(context, builder, signature, arguments):
-        source, target = (array_argument(context, builder, signature, arguments, which) for which in (0, 3))
-        one, other = (_load(builder, source, arguments[which]) for which in (1, 2))
-        _store(builder, builder.fadd(one, other), target, arguments[4])
-        _store(builder, builder.fsub(one, other), target, arguments[5])
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
-@intrinsic
-def split_and_turn(typing_context, source, places, target, targets, cosine, sine):
-    """Write sums and turned differences of two pairs of vectors, (1, 2) and (3, 4), that are each other's partners.
-
-    `places`: of the four; `targets`: of the sum and the difference of each pair. The first difference d becomes
-    cosine d + sine d', and that of its partner, d', whose angle is pi less, sine d - cosine d'.
-    """
-    signature = types.void(source, places, target, targets, types.float64, types.float64)
-
-    def generate(context, builder, signature, arguments):
-        source, target = (array_argument(context, builder, signature, arguments, which) for which in (0, 2))
-        one, other, partner, its_other = (
-            _load(builder, source, builder.extract_value(arguments[1], which)) for which in range(4)
-        )
-        cosine, sine = (repeat(builder, _VECTOR, number) for number in arguments[4:])
-        difference, its_difference = builder.fsub(one, other), builder.fsub(partner, its_other)
-        results = (
-            builder.fadd(one, other),
-            builder.fadd(builder.fmul(cosine, difference), builder.fmul(sine, its_difference)),
-            builder.fadd(partner, its_other),
-            builder.fsub(builder.fmul(sine, difference), builder.fmul(cosine, its_difference)),
-        )
-        for which, result in enumerate(results):
-            _store(builder, result, target, builder.extract_value(arguments[3], which))
-        return context.get_dummy_value()
-
-    return signature, generate
+# --- rows side by side ---
 
 
 @internal
-def split_row(source, target, row, half, width):
-    """Split a row whose difference is not turned: the first, and the one in the middle, its own partner."""
+def interleave(source, places, first, moved, factor, target, place):
+    """Put LANES numbers of each of LANES rows side by side as lanes, each number times a factor.
+
+    The numbers of a row begin in the source `moved` after its place, the places being those from the `first` on;
+    `place`: where in the target the lanes begin. The factor is of the target's kind.
+    """
+    store_square(transpose(scale(load_rows(source, places, first, moved), factor)), target, place)
+
+
+@internal
+def separate(source, place, target, places, first, moved):
+    """Take LANES numbers of each of LANES rows out of the lanes, the inverse of `interleave`."""
+    store_rows(transpose(load_square(source, place)), target, places, first, moved)
+
+
+# --- the transform ---
+
+
+@compiled
+def turn_differences(cosine, sine, difference, its_difference):
+    """Return a difference d and that of its partner, d', turned: cosine d + sine d' and sine d - cosine d'.
+
+    The angle of the partner is pi less.
+    """
+    return cosine * difference + sine * its_difference, sine * difference - cosine * its_difference
+
+
+@internal
+def split_alone(source, first, apart, target, total, width, swaps, cosine, sine):
+    """Split four vectors, the first and those `apart` from each other after it, twice: all are partners.
+
+    Where the angle by which the differences of the first halving are turned is 0, `swaps`: then the second one is its
+    own partner, and what `turn_differences` gives is minus it.
+    """
+    one, two = load(source, first), load(source, first + apart)
+    three, four = load(source, first + 2 * apart), load(source, first + 3 * apart)
+    even, odd = one + three, two + four
+    turned, its_turned = turn_differences(cosine, sine, one - three, two - four)
+    store(even + odd, target, total)
+    store(turned + its_turned, target, total + (3 * width if swaps else width))
+    store(even - odd, target, total + 2 * width)
+    store(turned - its_turned, target, total + (width if swaps else 3 * width))
+
+
+@internal
+def split_with_partner(source, first, partner, apart, target, total, its_total, width, turns):
+    """Split four vectors, the first and those `apart` from each other after it, and their partners, twice.
+
+    `turns`: cosine and sine of the angle of the first halving, and those of the second, which is twice as large.
+    """
+    cosine, sine, cosine_of_double, sine_of_double = turns
+    one, two = load(source, first), load(source, first + apart)
+    three, four = load(source, first + 2 * apart), load(source, first + 3 * apart)
+    its_one, its_two = load(source, partner), load(source, partner + apart)
+    its_three, its_four = load(source, partner + 2 * apart), load(source, partner + 3 * apart)
+
+    # The sums of the first halving.
+    even, odd, its_even, its_odd = one + three, two + four, its_one + its_three, its_two + its_four
+    difference, its_difference = turn_differences(
+        cosine_of_double, sine_of_double, even - odd, its_even - its_odd
+    )
+    store(even + odd, target, total)
+    store(difference, target, total + 2 * width)
+    store(its_even + its_odd, target, its_total)
+    store(its_difference, target, its_total + 2 * width)
+
+    # Its differences. If q rows are apart, the partner of row j is 2q - j, and that of j + q is q - j. The row j + q
+    # is turned by a quarter more: of what `turn_differences` gives, the first is its partner and the second minus it.
+    even, its_odd = turn_differences(cosine, sine, one - three, its_two - its_four)
+    its_even, minus_odd = turn_differences(cosine, sine, two - four, its_one - its_three)
+    difference, its_difference = turn_differences(
+        cosine_of_double, sine_of_double, even + minus_odd, its_even - its_odd
+    )
+    store(even - minus_odd, target, total + width)
+    store(difference, target, total + 3 * width)
+    store(its_even + its_odd, target, its_total + width)
+    store(its_difference, target, its_total + 3 * width)
+
+
+@internal
+def transform_halves(source, target, width):
+    """Transform columns of two rows of `width` numbers: write their sum and their difference."""
     for q in range(0, width, LANES):
-        first, total = row * width + q, 2 * row * width + q
-        split(source, first, first + half * width, target, total, total + width)
+        one, other = load(source, q), load(source, q + width)
+        store(one + other, target, q)
+        store(one - other, target, q + width)
 
 
 @internal
-def transform_halves(source, target, length, width, turn):
-    """Split each sequence of `length` rows of `width` numbers into two of half the length, interleaved.
+def transform_quarters(source, target, length, width, turn):
+    """Split each sequence of `length` rows of `width` numbers into four of a quarter of the length, interleaved.
 
-    The even-numbered results are the transform of the sums of both halves, the odd-numbered ones that of their
-    differences, turned: the decimation in frequency, in the order of Stockham, which needs no bit reversal.
+    That is halving twice. The even-numbered results are the transform of the sums of both halves, the odd-numbered
+    ones that of their differences, turned: the decimation in frequency, in the order of Stockham, which needs no bit
+    reversal. Halving twice in one pass reads and writes half as often.
     """
-    half = length // 2
+    quarter = length // 4
     stride = turn.shape[1] // length
-    split_row(source, target, 0, half, width)
-    if half > 1:
-        split_row(source, target, half // 2, half, width)
-    for row in range(1, (half + 1) // 2):
-        cosine, sine = turn[0, row * stride], turn[1, row * stride]
+    apart = quarter * width
+    for q in range(0, width, LANES):
+        split_alone(source, q, apart, target, q, width, True, turn[0, 0], turn[1, 0])
+    if quarter > 1:
+        row = quarter // 2
         for q in range(0, width, LANES):
-            first, partner = row * width + q, (half - row) * width + q
-            total, its_total = 2 * row * width + q, 2 * (half - row) * width + q
-            split_and_turn(
+            split_alone(
                 source,
-                (first, first + half * width, partner, partner + half * width),
+                row * width + q,
+                apart,
                 target,
-                (total, total + width, its_total, its_total + width),
-                cosine,
-                sine,
+                4 * row * width + q,
+                width,
+                False,
+                turn[0, row * stride],
+                turn[1, row * stride],
+            )
+    for row in range(1, (quarter + 1) // 2):
+        turns = (
+            turn[0, row * stride],
+            turn[1, row * stride],
+            turn[0, 2 * row * stride],
+            turn[1, 2 * row * stride],
+        )
+        for q in range(0, width, LANES):
+            split_with_partner(
+                source,
+                row * width + q,
+                (quarter - row) * width + q,
+                apart,
+                target,
+                4 * row * width + q,
+                4 * (quarter - row) * width + q,
+                width,
+                turns,
             )
 
 
@@ -130,10 +180,13 @@ def transform_axis(values, other, n, width, turn):
     source, target = values, other
     length = n
     swapped = False
-    while length > 1:
-        transform_halves(source, target, length, width, turn)
+    while length > 2:
+        transform_quarters(source, target, length, width, turn)
         source, target = target, source
         swapped = not swapped
-        length //= 2
-        width *= 2
+        length //= 4
+        width *= 4
+    if length == 2:
+        transform_halves(source, target, width)
+        swapped = not swapped
     return swapped

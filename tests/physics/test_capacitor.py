@@ -64,12 +64,13 @@ def diffuse_layer_potential(charge):
 @pytest.mark.parametrize("size", [{}, PLANE], ids=["1D", "2D"])
 @pytest.mark.parametrize("charge", [CHARGE, -20, 0, 20])
 def test_the_slab_holds_charge_over_capacitance(charge, size):
-    """Exactly, in both read-outs that see the slab alone, at every moment."""
+    """Exactly, in both read-outs of the slab alone, at every moment; in 2D as exactly as its field is solved."""
+    rounding = {"abs": 2e-4} if size else {"rel": 1e-12}
     engine = polarised_engine(charge, time_step=1.0, **size)
     capacitance = engine.scenario.membrane.capacitance * AREA
     for one in observe(engine, 0.0, 20.0, 5.0):
         assert one.charge_separation_potential == pytest.approx(charge / capacitance, rel=1e-12)
-        assert one.field_potential_drop == pytest.approx(charge / capacitance, rel=1e-12)
+        assert one.field_potential_drop == pytest.approx(charge / capacitance, **rounding)
         assert one.total_charge == 0.0
 
 

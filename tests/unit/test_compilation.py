@@ -9,9 +9,10 @@ import pytest
 from mc import compilation
 
 
-def test_kernel_sources_are_the_files_that_define_kernels():
+def test_kernel_sources_are_the_files_that_define_kernels_and_their_constants():
     names = {path.name for path in compilation.kernel_sources()}
     assert {"streams.py", "deposition.py", "poisson.py", "gating.py", "crossing.py", "stepping.py"} <= names
+    assert {"vectors.py", "clock.py", "constants.py"} <= names
     assert not {"schema.py", "recorder.py", "equilibrium.py"} & names
 
 

@@ -105,18 +105,19 @@ def make_plane(
         specific_capacitance=scenario.membrane.capacitance,
         cells=cells,
         widths=widths,
+        precision=np.float32,
     )
     implicit, exact = modes.make_factors(box_modes), modes.make_factors(box_modes)
     modes.factorise(box_modes, conductivities, box.time_step, implicit)
     modes.factorise(box_modes, np.zeros_like(conductivities), 0.0, exact)
     transverse = _place_along(n_ions, widths, seed)
     mobilities = ions.valences * ions.diffusion_coefficients / box.thermal_potential
+    chunk_species = ions.block_species[np.column_stack([chunk_blocks[:-1], chunk_blocks[1:] - 1])]
     sheet = Sheet(
         widths=np.array(widths, dtype=np.float32),
         differences=make_differences(mesh),
         displacement_per_field=(mobilities * box.time_step).astype(np.float32),
         valences=ions.valences,
-        chunk_species=ions.block_species[np.column_stack([chunk_blocks[:-1], chunk_blocks[1:] - 1])],
         looked_up=make_words(chunks, PIECE),
         shares=make_words(chunks, PIECE),
     )
@@ -134,14 +135,14 @@ def make_plane(
         implicit=implicit,
         exact=exact,
         workspace=modes.make_workspace(box_modes, threads),
-        tables=shares.make_tables(mesh, n_species, chunks),
+        tables=shares.make_tables(mesh, ions.valences, chunk_species),
         merge_scratch=shares.make_merge_scratch(mesh, n_species, threads),
-        potential=np.zeros(n_cells),
+        potential=np.zeros(n_cells, dtype=np.float32),
         sampled=np.zeros(2 * grid.stride),
         look_transverse=transverse.copy(),
         look_sums=shares.make_sums(mesh, n_species),
         look_counts=np.zeros((n_species, n_cells), dtype=np.int32),
-        look_potential=np.zeros(n_cells),
+        look_potential=np.zeros(n_cells, dtype=np.float32),
         exit_key=stream_key(seed, streams.EXIT),
     )
 

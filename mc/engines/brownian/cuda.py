@@ -33,7 +33,7 @@ from mc.engines.brownian.plane_motion import COARSER, move_on_two_axes, round_do
 from mc.engines.devices import is_simulated
 from mc.field.deposition import COUNT_SHIFT, as_weight, find_cell, find_fraction, product
 from mc.field.mesh import Mesh, find_place_of
-from mc.field.shares import find_share
+from mc.field.shares import COMMON, OWN, find_share
 from mc.streams import threefry
 
 HALF = BLOCK // 2
@@ -98,7 +98,9 @@ class PlaneTables(NamedTuple):
     differences: Any
     """(cells,) uint64, see `differences.make_differences`."""
     parts: Any
-    """(species, PARTS, cells) int32, what ions have left in cells, as what has spilled in `shares.Tables`."""
+    """(PARTS, species * cells) int32, what ions have left in cells, as what has spilled in `shares.Tables`."""
+    starts: Any
+    """(species, 2) uint32, as in `shares.Tables`."""
     factors: Any
     """(species, 2) float32, along the normal and along the membrane, see `plane_motion.move_on_two_axes`."""
     increment_scales: Any
@@ -178,21 +180,24 @@ def move_pairs(tables, line, baths, key_0, key_1, step):
 
 
 @cuda.jit(device=True)
-def deposit_in_plane(x, place_along, species, parts, mesh):
+def deposit_in_plane(x, place_along, species, plane, mesh, asked_for):
     """Add an ion, its distances from the near corner of its cell and their product to the sums of its species."""
     cell, normal, along, both = find_share(
         x,
         place_along,
         mesh,
+        asked_for,
+        plane.starts[species, OWN],
+        plane.starts[species, COMMON],
     )
-    cuda.atomic.add(parts, (species, IONS, cell), int32(1))
-    cuda.atomic.add(parts, (species, NORMAL, cell), int32(normal))
-    cuda.atomic.add(parts, (species, ALONG, cell), int32(along))
-    cuda.atomic.add(parts, (species, BOTH, cell), int32(both))
+    cuda.atomic.add(plane.parts, (IONS, cell), int32(1))
+    cuda.atomic.add(plane.parts, (NORMAL, cell), int32(normal))
+    cuda.atomic.add(plane.parts, (ALONG, cell), int32(along))
+    cuda.atomic.add(plane.parts, (BOTH, cell), int32(both))
 
 
 @cuda.jit(device=True)
-def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, deposits):
+def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, deposits, asked_for):
     """Let an ion drift and diffuse along both axes, note where it may have gone, and deposit it."""
     x, place_along = tables.positions[ion], plane.places_along[0, ion]
     outside = x > float32(0.0)
@@ -226,19 +231,23 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
     if is_beyond(x, baths.length_outside if outside else baths.length_inside):
         list_ion(ion, LEAVING, tables.leavers, tables.n_listed)
     if deposits:
-        deposit_in_plane(x, place_along, species, plane.parts, mesh)
+        deposit_in_plane(x, place_along, species, plane, mesh, asked_for)
 
 
 @cuda.jit
-def move_pairs_in_plane(tables, plane, baths, mesh, period, key_0, key_1, step, deposits):
+def move_pairs_in_plane(tables, plane, baths, mesh, period, key_0, key_1, step, deposits, asked_for):
     """Move all ions along both axes, in each thread a pair of them; see `move_pairs`."""
     pair = cuda.grid(1)
     ion, stop, species = find_pair(pair, tables)
     first, second = threefry(uint32(pair), step, key_0, key_1)
     if ion < stop:
-        move_ion_in_plane(ion, species, uint32(first), tables, plane, baths, mesh, period, deposits)
+        move_ion_in_plane(
+            ion, species, uint32(first), tables, plane, baths, mesh, period, deposits, asked_for
+        )
     if ion + HALF < stop:
-        move_ion_in_plane(ion + HALF, species, uint32(second), tables, plane, baths, mesh, period, deposits)
+        move_ion_in_plane(
+            ion + HALF, species, uint32(second), tables, plane, baths, mesh, period, deposits, asked_for
+        )
 
 
 # --- from the host ---
@@ -292,6 +301,7 @@ class PlaneMover:
             places_along=places_along,
             differences=cuda.to_device(plane.sheet.differences),
             parts=cuda.to_device(plane.tables.spilled[0]),
+            starts=cuda.to_device(plane.tables.starts),
             factors=cuda.to_device(np.column_stack([factors, factors * plane.mesh.spacing_ratio])),
             increment_scales=cuda.to_device(state.ions.increment_scales * COARSER),
         )
@@ -300,7 +310,7 @@ class PlaneMover:
         """Move all ions and, where `stepping.move` does, merge what they have left in their cells."""
         assert state.plane is not None
         plane, host = self.tables, state.plane
-        deposits = stepping.is_deposit_due(state)
+        deposits, asked_for = stepping.find_deposit(state)
         if np.isnan(state.field.clamped_drop):
             plane.differences.copy_to_device(host.sheet.differences)
         if deposits:
@@ -317,6 +327,7 @@ class PlaneMover:
             key_1,
             np.uint32(state.step[0]),
             deposits,
+            np.uint32(asked_for),
         )
         if deposits:
             plane.parts.copy_to_host(host.tables.spilled[0])

@@ -441,7 +441,9 @@ class BrownianEngine(DrivenEngine):
         in_field = float(self.state.field.slab_drop[0])
         if not math.isnan(self.state.field.clamped_drop):
             return
-        if charge != 0.0 or abs(drop - in_field) > 1e-9 * (1.0 + abs(drop)):
+        # In the plane the field is solved in single precision. A charge e puts more than this on 8 um2.
+        tolerance = 1e-9 * (1.0 + abs(drop)) if self.state.plane is None else 1e-5 * (100.0 + abs(drop))
+        if charge != 0.0 or abs(drop - in_field) > tolerance:
             raise LedgerError(
                 f"charge was lost or made by {self.step * self.time_step:g} ns: the box holds {charge:g} e; "
                 f"counted charge puts {drop:.9g} mV across the membrane, the field {in_field:.9g} mV"

@@ -6,7 +6,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from mc.compilation import internal
-from mc.field.vectors import LANE, array_argument, load, place_in
+from mc.field.vectors import LANE, array_argument, place_in, read
 
 BITS = 32
 """Flags that are read together."""
@@ -21,7 +21,7 @@ def read_flags(typing_context, flags, first):
 
     def generate(context, builder, signature, arguments):
         array = array_argument(context, builder, signature, arguments, 0)
-        vector = load(builder, _FLAGS, place_in(builder, array, arguments[1]), _ALIGNMENT)
+        vector = read(builder, _FLAGS, place_in(builder, array, arguments[1]), _ALIGNMENT)
         are_set = builder.icmp_unsigned("!=", vector, ir.Constant(_FLAGS, [0] * BITS))
         return builder.bitcast(are_set, LANE)
 

@@ -91,7 +91,7 @@ def move_block_in_plane(
     sheet,
     tables,
     has_field,
-    deposits,
+    asked_for,
     places_along,
     places_target,
 ):
@@ -121,7 +121,7 @@ def move_block_in_plane(
             tables,
             chunk,
             has_field,
-            deposits,
+            asked_for,
         )
         if diffuses:
             if any_candidate:
@@ -148,7 +148,7 @@ def move_chunk(
     sheet,
     tables,
     has_field,
-    deposits,
+    asked_for,
     places_along,
     places_target,
 ):
@@ -195,7 +195,7 @@ def move_chunk(
                 sheet,
                 tables,
                 has_field,
-                deposits,
+                asked_for,
                 places_along,
                 places_target,
             )
@@ -217,7 +217,7 @@ def move_all(
     sheet,
     tables,
     has_field,
-    deposits,
+    asked_for,
     places_along,
     places_target,
 ):
@@ -226,7 +226,7 @@ def move_all(
     If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
     and they only drift in it, to look where they would be. `leavers` is None where the far ends are closed; the
     arguments from `mesh` on are None where no transverse axis is tracked. If `has_field` is 0 the baths have none
-    there, and ions are added up only if `deposits` is not 0.
+    there, and ions are added up only if `asked_for`, see `shares.find_share`, is not 0.
     """
     for chunk in prange(scratch.n_candidates.size):
         move_chunk(
@@ -245,7 +245,7 @@ def move_all(
             sheet,
             tables,
             has_field,
-            deposits,
+            asked_for,
             places_along,
             places_target,
         )

@@ -23,7 +23,7 @@ from mc.field.differences import (
     rise,
 )
 from mc.field.mesh import find_transverse_cell
-from mc.field.shares import add_shares, find_shares
+from mc.field.shares import COMMON, OWN, add_shares, find_shares
 from mc.field.vectors import fetch
 
 PIECE = 512
@@ -53,8 +53,6 @@ class Sheet(NamedTuple):
     displacement_per_field: np.ndarray
     """(species,) float32, mobility times time step, nm2/mV."""
     valences: np.ndarray
-    chunk_species: np.ndarray
-    """(chunks, 2) the first and the last species with ions in each chunk."""
     looked_up: np.ndarray
     """(chunks, PIECE) uint64, the words of the cells of a piece: 0 where there is no field."""
     shares: np.ndarray
@@ -199,11 +197,12 @@ def move_piece(
     tables,
     chunk,
     has_field,
-    deposits,
+    asked_for,
 ):
     """Drift, diffuse and deposit a piece of a block, the ions from `first` to `last`; return if any is a candidate.
 
-    With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words.
+    With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words. `asked_for`: see
+    `shares.find_share`.
     """
     x, y = positions[first:last], places_along[first:last]
     looked_up = sheet.looked_up[chunk, : last - first]
@@ -234,12 +233,15 @@ def move_piece(
         thresholds[species, 1],
     )
     fetch_piece(positions, places_along, last)
-    if has_field or deposits:
+    if has_field or asked_for > 0:
         shares = sheet.shares[chunk, : last - first]
         find_shares(
             x,
             y,
             mesh,
+            asked_for,
+            tables.starts[species, OWN],
+            tables.starts[species, COMMON],
             cells,
             shares.view(np.uint32),
         )
@@ -247,8 +249,8 @@ def move_piece(
             shares,
             cells,
             mesh.row,
-            tables.words[chunk, species],
-            tables.spilled[chunk, species],
-            tables.has_spilled[chunk, species],
+            tables.words[chunk],
+            tables.spilled[chunk],
+            tables.has_spilled[chunk],
         )
     return any_candidate

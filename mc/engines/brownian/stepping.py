@@ -293,8 +293,7 @@ def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        # What is looked at before the first step is then deposited, see `BrownianEngine.deposit_as_looked_at`.
-        merge_plane(plane, ions, plane.mesh.stride if step == 0 else 0, plane.look_sums)
+        merge_plane(plane, ions, asked_for_by_look(plane.mesh, step), plane.look_sums)
         count_ions(look.positions, plane.look_transverse[0], ions.first_ion, plane.mesh, plane.look_counts)
         sum_over_plane(plane.look_counts, plane.mesh.n_along, look.counts)
         if np.isnan(field.clamped_drop):
@@ -335,7 +334,6 @@ def merge_plane(plane, ions, asked_for, sums):
     """Write what the tables of all chunks add up to, see `shares.merge_tables`."""
     merge_tables(
         plane.tables,
-        plane.sheet.chunk_species,
         ions.valences,
         plane.mesh,
         asked_for,
@@ -401,7 +399,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             plane.sheet,
             plane.tables,
             has_field,
-            uint32(asked_for > 0),
+            uint32(asked_for),
             plane.transverse[0],
             plane.transverse[0],
         )
@@ -410,7 +408,16 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
 
 
 @internal
-def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
+def asked_for_by_look(mesh, step):
+    """Return in how many entries the weights of each species are needed by who looks.
+
+    What is looked at before the first step is then deposited, see `BrownianEngine.deposit_as_looked_at`.
+    """
+    return mesh.stride if step == 0 else 0
+
+
+@internal
+def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line):
     """Find where the ions are after the drift that is due, without moving them."""
     if line is not None:
         move_all(
@@ -448,7 +455,7 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line):
             plane.sheet,
             plane.tables,
             uint32(1),
-            uint32(1),
+            uint32(asked_for_by_look(plane.mesh, step)),
             plane.transverse[0],
             plane.look_transverse[0],
         )
@@ -627,7 +634,7 @@ def advance(state, n_steps):
 
     # What looks must leave no trace: a step of -1 refreshes nothing.
     solve(box, ions, sums, pores, field, -1, plane, line)
-    look_ahead(box, ions, scratch, field, look, keys, leavers, plane, line)
+    look_ahead(box, ions, scratch, field, look, keys, leavers, state.step[0], plane, line)
     find_potential(box, ions, pores, field, look, scratch, state.step[0], plane, line)
     return made
 
@@ -653,11 +660,11 @@ def begin_step(state):
 
 
 @entry_point
-def is_deposit_due(state):
-    """Return whether ions that move now in the plane are to be deposited, as `move` does it."""
+def find_deposit(state):
+    """Return whether ions that move now in the plane are to be deposited, and what is asked for, as in `move`."""
     is_sensed = are_ions_sensed(state.pumps, state.channels)
     has_field, asked_for = find_asked_for(state.field, state.step[0], is_sensed, state.plane)
-    return has_field or asked_for > 0
+    return has_field or asked_for > 0, asked_for
 
 
 @entry_point

@@ -141,7 +141,7 @@ def main(folder: Path) -> None:
         "differing_with_another_key": others,
         "what_happened": happened,
         "is_deposited": {
-            case: bool(stepping.is_deposit_due(engine.state)) for case, engine in planes.items()
+            case: bool(stepping.find_deposit(engine.state)[0]) for case, engine in planes.items()
         },
         "is_sorted": {
             case: bool((engine.state.plane.names != np.arange(engine.n_slots)).any())

@@ -58,7 +58,8 @@ def test_ions_and_charge_are_conserved(engine):
 def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
     now = engine.observe()
     assert now.charge_separation_potential != 0.0
-    assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, rel=1e-9)
+    # The field is solved in single precision.
+    assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, abs=2e-4)
 
 
 def test_running_sums_are_those_of_a_fresh_deposit(engine):
@@ -105,7 +106,7 @@ def test_places_are_on_the_axis_and_uniform_along_it(engine):
 def test_maps_average_to_the_profiles(engine):
     now = engine.observe()
     np.testing.assert_allclose(now.maps.concentrations.mean(axis=2), now.cell_concentrations)
-    np.testing.assert_allclose(now.maps.potential.mean(axis=1), now.potential, atol=1e-9)
+    np.testing.assert_allclose(now.maps.potential.mean(axis=1, dtype=float), now.potential, atol=1e-9)
 
 
 def test_ions_come_out_within_the_mouth_of_their_channel():

@@ -9,6 +9,8 @@ from mc.field.deposition import PARKED, WEIGHT_ONE
 from mc.field.shares import FULL, SHARE_ONE
 
 VALENCES = np.array([1, -1, 2])
+ALIKE = np.array([2, -1, 2])
+CHUNK_SPECIES = ((0, 2), (0, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +24,14 @@ def mesh():
 
 
 @entry_point
-def deposit(x, y, mesh, cells, words, table, spilled, has_spilled):
+def deposit(x, y, mesh, asked_for, own, common, cells, words, table, spilled, has_spilled):
     shares.find_shares(
         x,
         y,
         mesh,
+        asked_for,
+        own,
+        common,
         cells,
         words.view(np.uint32),
     )
@@ -34,8 +39,8 @@ def deposit(x, y, mesh, cells, words, table, spilled, has_spilled):
 
 
 @entry_point
-def merge(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
-    shares.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
+def merge(tables, valences, mesh, asked_for, scratch, sums):
+    shares.merge_tables(tables, valences, mesh, asked_for, scratch, sums)
 
 
 @entry_point
@@ -52,30 +57,36 @@ def count(x, y, first_ion, mesh, counts):
     shares.count_ions(x, y, first_ion, mesh, counts)
 
 
-def tables_of(x, y, mesh, species=0, tables=None, chunk=0):
-    tables = shares.make_tables(mesh, 3, 2) if tables is None else tables
+def make_tables(mesh, valences=VALENCES, chunk_species=CHUNK_SPECIES):
+    return shares.make_tables(mesh, valences, np.array(chunk_species))
+
+
+def tables_of(x, y, mesh, species=0, tables=None, chunk=0, asked_for=STRIDE):
+    tables = make_tables(mesh) if tables is None else tables
     deposit(
         x,
         y,
         mesh,
+        np.uint32(asked_for),
+        *tables.starts[species],
         np.zeros(x.size, np.uint32),
         np.zeros(x.size, np.uint64),
-        tables.words[chunk, species],
-        tables.spilled[chunk, species],
-        tables.has_spilled[chunk, species],
+        tables.words[chunk],
+        tables.spilled[chunk],
+        tables.has_spilled[chunk],
     )
     return tables
 
 
 def is_empty(tables):
-    return not any(table.any() for table in tables)
+    return not any(table.any() for table in (tables.words, tables.spilled, tables.has_spilled))
 
 
-def merged(tables, mesh, workers=2, asked_for=STRIDE, chunk_species=((0, 2), (0, 2)), valences=VALENCES):
+def merged(tables, mesh, workers=2, asked_for=STRIDE, valences=VALENCES):
     sums = shares.make_sums(mesh, 3)
     sums.weights[:], sums.charges[:] = 7, 7
     scratch = shares.make_merge_scratch(mesh, 3, workers)
-    merge(tables, np.array(chunk_species), valences, mesh, asked_for, scratch, sums)
+    merge(tables, valences, mesh, asked_for, scratch, sums)
     return sums
 
 
@@ -123,21 +134,42 @@ def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(mesh):
 @pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
 def test_the_number_of_workers_does_not_matter(mesh, workers, asked_for):
     ions = random_ions(500)
-    sums = merged(tables_of(*ions, mesh), mesh, workers, asked_for)
-    expected = merged(tables_of(*ions, mesh), mesh, 2, asked_for)
+    sums = merged(tables_of(*ions, mesh, asked_for=asked_for), mesh, workers, asked_for)
+    expected = merged(tables_of(*ions, mesh, asked_for=asked_for), mesh, 2, asked_for)
     np.testing.assert_array_equal(sums.charges, expected.charges)
     np.testing.assert_array_equal(sums.weights, expected.weights)
 
 
-def test_chunks_are_asked_only_for_the_species_that_they_have(mesh):
+@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
+def test_chunks_are_asked_only_for_the_species_that_they_have(mesh, asked_for):
     ions = random_ions(100)
-    tables = tables_of(*ions, mesh, species=1, chunk=1)
+    tables = make_tables(mesh, chunk_species=((0, 0), (1, 2)))
+    tables_of(*ions, mesh, species=1, tables=tables, chunk=1, asked_for=asked_for)
     expected = deposited(*ions, mesh, species=1)
-    sums = merged(tables, mesh, chunk_species=((0, 0), (1, 2)))
-    np.testing.assert_array_equal(sums.charges, expected.charges)
+    np.testing.assert_array_equal(merged(tables, mesh, asked_for=asked_for).charges, expected.charges)
     assert is_empty(tables)
-    tables_of(*ions, mesh, species=1, tables=tables, chunk=1)
-    assert not merged(tables, mesh, chunk_species=((0, 1), (2, 2))).charges.any()
+    tables = make_tables(mesh, chunk_species=((0, 1), (2, 2)))
+    tables_of(*ions, mesh, species=1, tables=tables, chunk=1, asked_for=asked_for)
+    assert not merged(tables, mesh, asked_for=asked_for).charges.any()
+
+
+@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
+def test_species_of_a_valence_share_a_table_where_they_are_not_asked_for(mesh, asked_for):
+    """Whichever of them each chunk has; what they add up to is the same."""
+    x, y = random_ions(900)
+    tables, own = make_tables(mesh, ALIKE, ((0, 1), (1, 2))), make_tables(mesh, ALIKE)
+    parts = [(slice(0, 300), 0, 0), (slice(300, 500), 1, 0), (slice(500, 600), 1, 1), (slice(600, 900), 2, 1)]
+    for part, species, chunk in parts:
+        tables_of(x[part], y[part], mesh, species, tables, chunk, asked_for)
+        tables_of(x[part], y[part], mesh, species, own)
+    of_last = tables.words[:, tables.starts[2, shares.OWN] :].reshape(2, 2, STRIDE + 1, -1)
+    assert of_last[:, :, :asked_for].any() == (asked_for > 0)
+    assert not of_last[:, :, asked_for:].any()
+    sums, expected = merged(tables, mesh, 2, asked_for, ALIKE), merged(own, mesh, valences=ALIKE)
+    np.testing.assert_array_equal(sums.charges, expected.charges)
+    is_beside = np.arange(2 * STRIDE * mesh.n_along) // mesh.n_along % STRIDE < asked_for
+    np.testing.assert_array_equal(sums.weights[:, is_beside], expected.weights[:, is_beside])
+    assert is_empty(tables)
 
 
 @pytest.mark.parametrize("n_along", [1, 2, N_ALONG])
@@ -167,7 +199,7 @@ def test_ions_in_no_bath_have_no_charge_at_the_nodes(mesh):
 
 def test_species_add_up_by_their_valences(mesh):
     x, y = random_ions(900)
-    tables = shares.make_tables(mesh, 3, 2)
+    tables = make_tables(mesh)
     parts = [slice(0, 200), slice(200, 500), slice(500, 900)]
     for species, part in enumerate(parts):
         tables_of(x[part], y[part], mesh, species, tables)
@@ -179,7 +211,10 @@ def test_species_add_up_by_their_valences(mesh):
 
 def test_species_are_weighed_as_far_from_the_membrane_as_is_asked_for(mesh):
     ions = random_ions(400)
-    everywhere, beside = deposited(*ions, mesh), merged(tables_of(*ions, mesh), mesh, asked_for=5)
+    everywhere, beside = (
+        deposited(*ions, mesh),
+        merged(tables_of(*ions, mesh, asked_for=5), mesh, asked_for=5),
+    )
     is_beside = np.repeat(np.arange(2 * STRIDE) % STRIDE < 5, mesh.n_along)
     np.testing.assert_array_equal(beside.weights[:, is_beside], everywhere.weights[:, is_beside])
     assert (beside.weights[:, ~is_beside] == 7).all()
