@@ -471,9 +471,11 @@ def admit_candidates(
             ion = scratch.candidates[chunk, k]
             species = find_group(ion, scene.first_ion)
             side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
+            probability = chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane)
+            if probability == 0.0:
+                continue
             entry_draw, channel_draw = uniform_pair(key, ion, step)
             # The first draw, made with the move, has already let through `threshold` of 256.
-            probability = chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane)
             relative_draw = entry_draw * thresholds[species, side] / (probability * 256.0)
             if relative_draw < 1.0:
                 admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
