@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mc.engines import proteins
 from mc.engines.base import Numbers, Observation, Watch, join
 from mc.engines.timeline import Instruments, make_timeline
-from mc.errors import StabilityError
+from mc.errors import LedgerError, StabilityError
 from mc.membrane.gating import count_states
 from mc.membrane.protocols import VOLTAGE, command_at
 from mc.scenario.composition import Composition
@@ -72,6 +72,24 @@ class DrivenEngine(ABC):
         """
         last = self.step + self._follow_protocol(stops[-1] - self.step)
         return [stop for stop in stops if stop <= last], last
+
+    def _explain(self, is_whole: bool, seen: Observation, expected: NDArray[Any]) -> LedgerError:
+        """Return the error that tells what is wrong at one moment.
+
+        `is_whole`: whether no ion is missing; `expected`: how many of each species there must be, (species,).
+        """
+        now = seen.step * self.time_step
+        if is_whole:
+            return LedgerError(
+                f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
+                f"{seen.charge_separation_potential:.9g} mV across the membrane, the field "
+                f"{seen.field_potential_drop:.9g} mV"
+            )
+        return LedgerError(
+            f"ions were lost or made by {now:g} ns: expected {expected.tolist()} of "
+            f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()} in the baths and "
+            f"{seen.ions_in_pores.tolist()} in pores"
+        )
 
     @abstractmethod
     def _fill_reservoirs(self, scenario: Scenario) -> None:

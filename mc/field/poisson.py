@@ -99,3 +99,12 @@ def integrate_potential(field, membrane_potential_drop, spacing, stride, potenti
     potential[0] = potential[outer_face] + membrane_potential_drop
     for node in range(1, stride):
         potential[node] = potential[node - 1] - field[node - 1] * spacing
+
+
+@internal
+def clamp_potential(drop, potential):
+    """Write the potential at each node, first those inside, of a clamped slab between baths without a field."""
+    if potential[0] != drop:
+        inside = potential.size // 2
+        potential[:inside] = drop
+        potential[inside:] = 0.0

@@ -132,110 +132,128 @@ def move_block_in_plane(
 
 
 @internal
-def move_chunk(
-    chunk,
-    ions,
-    target,
-    scratch,
-    baths,
-    drift,
-    thresholds,
-    key,
-    step,
-    diffuses,
-    leavers,
-    mesh,
-    sheet,
-    tables,
-    has_field,
-    asked_for,
-    places_along,
-    places_target,
-):
-    """Drift, diffuse and deposit the blocks of one chunk, see `move_all`."""
+def start_lists(chunk, scratch, leavers):
+    """Begin the lists of a chunk, of candidates and of leavers, anew."""
     scratch.n_candidates[chunk] = 0
     if leavers is not None:
         leavers.n_ions[chunk] = 0
-    if sheet is None:
-        clear(scratch.counts[chunk])
-        clear(scratch.weight_sums[chunk])
-    first_block, end_block = scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]
-    for block in range(first_block, end_block):
-        if sheet is None:
-            is_last = block + 1 == end_block or ions.block_species[block + 1] != ions.block_species[block]
-            move_block(
-                chunk,
-                block,
-                ions,
-                target,
-                scratch,
-                baths,
-                drift,
-                thresholds,
-                key,
-                step,
-                diffuses,
-                leavers,
-                is_last,
-            )
-        else:
-            move_block_in_plane(
-                chunk,
-                block,
-                ions,
-                target,
-                scratch,
-                baths,
-                thresholds,
-                key,
-                step,
-                diffuses,
-                leavers,
-                mesh,
-                sheet,
-                tables,
-                has_field,
-                asked_for,
-                places_along,
-                places_target,
-            )
 
 
-@parallel
-def move_all(
-    ions,
-    target,
-    scratch,
-    baths,
-    drift,
-    thresholds,
-    key,
-    step,
-    diffuses,
-    leavers,
-    mesh,
-    sheet,
-    tables,
-    has_field,
-    asked_for,
-    places_along,
-    places_target,
-):
-    """Drift, diffuse and deposit all ions, and list the candidates of each chunk for entering a pore.
-
-    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
-    and they only drift in it, to look where they would be. `leavers` is None where the far ends are closed; the
-    arguments from `mesh` on are None where no transverse axis is tracked. If `has_field` is 0 the baths have none
-    there, and ions are added up only if `asked_for`, see `shares.find_share`, is not 0.
-    """
-    for chunk in prange(scratch.n_candidates.size):
-        move_chunk(
-            int64(chunk),
+@internal
+def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
+    """Drift, diffuse and deposit the blocks of one chunk, see `move_all`."""
+    start_lists(chunk, scratch, leavers)
+    clear(scratch.counts[chunk])
+    clear(scratch.weight_sums[chunk])
+    end_block = scratch.chunk_blocks[chunk + 1]
+    for block in range(scratch.chunk_blocks[chunk], end_block):
+        is_last = block + 1 == end_block or ions.block_species[block + 1] != ions.block_species[block]
+        move_block(
+            chunk,
+            block,
             ions,
             target,
             scratch,
             baths,
             drift,
+            thresholds,
+            key,
+            step,
+            diffuses,
+            leavers,
+            is_last,
+        )
+
+
+@internal
+def move_chunk_in_plane(
+    chunk,
+    ions,
+    target,
+    scratch,
+    baths,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    tables,
+    has_field,
+    asked_for,
+    places_along,
+    places_target,
+):
+    """Drift, diffuse and deposit the blocks of one chunk, see `move_all_in_plane`."""
+    start_lists(chunk, scratch, leavers)
+    for block in range(scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]):
+        move_block_in_plane(
+            chunk,
+            block,
+            ions,
+            target,
+            scratch,
+            baths,
+            thresholds,
+            key,
+            step,
+            diffuses,
+            leavers,
+            mesh,
+            sheet,
+            tables,
+            has_field,
+            asked_for,
+            places_along,
+            places_target,
+        )
+
+
+@parallel
+def move_all(ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
+    """Drift, diffuse and deposit all ions, and list the candidates of each chunk for entering a pore.
+
+    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
+    and they only drift in it, to look where they would be. `leavers` is None where the far ends are closed.
+    """
+    for chunk in prange(scratch.n_candidates.size):
+        move_chunk(
+            int64(chunk), ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers
+        )
+
+
+@parallel
+def move_all_in_plane(
+    ions,
+    target,
+    scratch,
+    baths,
+    thresholds,
+    key,
+    step,
+    diffuses,
+    leavers,
+    mesh,
+    sheet,
+    tables,
+    has_field,
+    asked_for,
+    places_along,
+    places_target,
+):
+    """Do what `move_all` does where places along the membrane are tracked, from `places_along` to `places_target`.
+
+    If `has_field` is 0 the baths have none, and ions are added up only if `asked_for`, see `shares.find_share`, is
+    not 0.
+    """
+    for chunk in prange(scratch.n_candidates.size):
+        move_chunk_in_plane(
+            int64(chunk),
+            ions,
+            target,
+            scratch,
+            baths,
             thresholds,
             key,
             step,

@@ -20,7 +20,7 @@ from mc.engines.brownian.crossing import (
 from mc.engines.brownian.electrodes import inject
 from mc.engines.brownian.exchange import Reservoirs, exchange
 from mc.engines.brownian.motion import Baths
-from mc.engines.brownian.passes import Leavers, merge_chunks, move_all
+from mc.engines.brownian.passes import Leavers, merge_chunks, move_all, move_all_in_plane
 from mc.engines.brownian.plane import (
     Plane,
     average_over_plane,
@@ -37,6 +37,7 @@ from mc.field.deposition import WEIGHT_ONE, Sums
 from mc.field.differences import write_differences
 from mc.field.poisson import (
     Grid,
+    clamp_potential,
     integrate_potential,
     solve_baths,
     sum_conductivities,
@@ -268,17 +269,8 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
             plane.potential, plane.mesh, plane.merge_scratch.parts.shape[0], plane.sheet.differences
         )
     else:
-        clamp_potential(field.clamped_drop, plane.mesh, plane.potential)
+        clamp_potential(field.clamped_drop, plane.potential)
     field.slab_drop[0] = set_drops(plane.mesh, plane.potential, plane.mouths)
-
-
-@internal
-def clamp_potential(drop, mesh, potential):
-    """Write the potential of a clamped slab between baths without a field."""
-    inside = mesh.stride * mesh.n_along
-    if potential[0] != drop:
-        potential[:inside] = drop
-        potential[inside:] = 0.0
 
 
 @internal
@@ -299,7 +291,7 @@ def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
         else:
-            clamp_potential(field.clamped_drop, plane.mesh, plane.look_potential)
+            clamp_potential(field.clamped_drop, plane.look_potential)
         average_over_plane(plane.look_potential, plane.mesh.n_along, look.potential)
 
 
@@ -373,23 +365,15 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             uint32(step),
             uint32(1),
             leavers,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
         has_field, asked_for = find_asked_for(field, step, is_sensed, plane)
-        move_all(
+        move_all_in_plane(
             ions,
             ions.positions,
             scratch,
             box.baths,
-            field.drift,
             field.thresholds,
             keys.diffusion,
             uint32(step),
@@ -431,21 +415,13 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line
             uint32(0),
             uint32(0),
             leavers,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
         )
     if plane is not None:
-        move_all(
+        move_all_in_plane(
             ions,
             look.positions,
             scratch,
             box.look_baths,
-            field.drift,
             field.thresholds,
             keys.diffusion,
             uint32(0),

@@ -323,7 +323,8 @@ class ContinuumEngine(DrivenEngine):
         if is_good.all():
             return seen, None
         n_good = int(is_good.argmin())
-        return seen.first(n_good), self._explain(bool(is_whole[n_good]), seen.at(n_good))
+        wrong = seen.at(n_good)
+        return seen.first(n_good), self._explain(bool(is_whole[n_good]), wrong, self._expected_ions(wrong))
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call: means have none."""
@@ -478,20 +479,6 @@ class ContinuumEngine(DrivenEngine):
         # What is not a number is not for the ledger to tell.
         disagrees = np.abs(drops - np.asarray(seen.field_potential_drop)) > 1e-6 * (1.0 + np.abs(drops))
         return ~(is_charged | disagrees)
-
-    def _explain(self, is_whole: bool, seen: Observation) -> LedgerError:
-        """Return the error that tells what is wrong at one moment."""
-        now = seen.step * self.time_step
-        if is_whole:
-            return LedgerError(
-                f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; the charge inside "
-                f"puts {seen.charge_separation_potential:.9g} mV across the membrane, the field "
-                f"{seen.field_potential_drop:.9g} mV"
-            )
-        return LedgerError(
-            f"ions were lost or made by {now:g} ns: expected {self._expected_ions(seen).tolist()} of "
-            f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()}"
-        )
 
 
 def _sum_by(number: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:

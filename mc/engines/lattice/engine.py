@@ -184,7 +184,10 @@ class LatticeEngine(DrivenEngine):
         if is_good.all():
             return seen, None
         n_good = int(is_good.argmin())
-        return seen.first(n_good), self._explain(bool(views.is_whole[n_good]), seen.at(n_good))
+        wrong = seen.at(n_good)
+        entered, left = wrong.exchanged.sum(axis=1).T
+        expected = self._measures.ions_at_start + entered - left
+        return seen.first(n_good), self._explain(bool(views.is_whole[n_good]), wrong, expected)
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the transitions of gates since the last call; ions have no names, so nothing else has events."""
@@ -329,19 +332,3 @@ class LatticeEngine(DrivenEngine):
         # What is not a number is not for the ledger to tell.
         disagrees = abs(drops - seen.field_potential_drop) > 1e-9 * (1.0 + abs(drops))
         return is_whole & ~disagrees & (np.asarray(seen.total_charge) == 0.0)
-
-    def _explain(self, is_whole: bool, seen: Observation) -> LedgerError:
-        """Return the error that tells what is wrong at one moment."""
-        now = seen.step * self.time_step
-        if is_whole:
-            return LedgerError(
-                f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
-                f"{seen.charge_separation_potential:.9g} mV across the membrane, the field "
-                f"{seen.field_potential_drop:.9g} mV"
-            )
-        entered, left = seen.exchanged.sum(axis=1).T
-        expected = self._measures.ions_at_start + entered - left
-        return LedgerError(
-            f"ions were lost or made by {now:g} ns: expected {expected.tolist()} of "
-            f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()}"
-        )

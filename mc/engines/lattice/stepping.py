@@ -33,7 +33,7 @@ from mc.field.modes import (
     transform_charges,
     transform_potential,
 )
-from mc.field.poisson import Grid, integrate_potential, solve_baths
+from mc.field.poisson import Grid, clamp_potential, integrate_potential, solve_baths
 from mc.membrane.gating import Channels, Transitions, gate
 from mc.membrane.protocols import VOLTAGE, Amplifier
 from mc.membrane.transport import Pumps
@@ -289,14 +289,6 @@ def find_potential_in_plane(state, plane, factors, potential):
 
 
 @internal
-def clamp_potential(box, drop, potential):
-    """Write the potential of a clamped slab between baths without a field."""
-    inside = box.grid.stride * box.voxels.columns
-    for node in range(potential.size):
-        potential[node] = drop if node < inside else 0.0
-
-
-@internal
 def set_drops(box, potential, drops):
     """Write the drop across the slab in each column."""
     for column in range(box.voxels.columns):
@@ -329,7 +321,7 @@ def look(state, plane, line):
         if plane is not None:
             find_potential_in_plane(state, plane, plane.exact, field.look_potential)
     else:
-        clamp_potential(state.box, field.clamped_drop, field.look_potential)
+        clamp_potential(field.clamped_drop, field.look_potential)
 
 
 # --- the step ---
@@ -360,7 +352,7 @@ def settle(state):
     """Prepare the first step: what conducts, the potential of the ions as they were placed, and a drift in it."""
     sum_permeabilities(state.pores, state.channels.chains)
     if not np.isnan(state.field.clamped_drop):
-        clamp_potential(state.box, state.field.clamped_drop, state.field.potential)
+        clamp_potential(state.field.clamped_drop, state.field.potential)
     solve(state, 0, state.plane, state.line)
     drift(state, 0, state.plane, state.line)
     look(state, state.plane, state.line)
