@@ -125,6 +125,19 @@ def draw_costs(steps: list[dict[str, Any]], lattice: list[dict[str, Any]]) -> Fi
     return figure
 
 
+def cost_in_plane(particles: list[dict[str, Any]], threads: int) -> str:
+    """Return what a step in two dimensions takes for each ion and each cell, from the fewest ions and a million."""
+    microseconds = {
+        row["ions"]: row["ions"] / row["whole_step"]
+        for row in particles
+        if (row["dimensions"], row["threads"]) == (2, threads)
+    }
+    few, many = min(microseconds), 1e6
+    per_ion = (microseconds[many] - microseconds[few]) / (many - few)
+    per_cell = (microseconds[few] - few * per_ion) / CELLS
+    return f"{1e3 * per_ion:.1f} ns an ion and {1e3 * per_cell:.1f} ns a cell"
+
+
 def table(headings: list[str], rows: list[list[str]]) -> str:
     """Return a table in Markdown."""
     lines = [headings, ["---"] * len(headings), *rows]
@@ -192,11 +205,16 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
             particles=particles,
             lattice=lattice,
             peers=others,
+            cost_1=cost_in_plane(results["particles"], 1),
+            cost_all=cost_in_plane(results["particles"], max(row["threads"] for row in results["particles"])),
             memory_1=memory["1"],
             memory_2=memory["2"],
         )
     )
 
+
+CELLS = 104 * 512
+"""Of the field in two dimensions."""
 
 PEER_IONS = (100_000, 1_000_000)
 """Ions that neighbours are given."""
@@ -223,8 +241,9 @@ looked at, and in two dimensions its name and where it goes when the ions are so
 could be in pores at once, and never used.
 
 In two dimensions an ion has two coordinates to move, with one random word for both, looks up one word of its cell and
-adds one to it. Every 64 steps ions are put in order along the membrane, part of moving them here. Below 10⁵ ions the
-field, whose cost is that of its cells, takes half of the step.
+adds one to it. Every 64 steps ions are put in order along the membrane, part of moving them here. A step takes
+{cost_1} on one thread, {cost_all} on all: with as many ions as cells,
+as in most patches of the library, the field is more than half of it.
 
 ## Counts in voxels
 

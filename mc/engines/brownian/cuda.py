@@ -314,8 +314,7 @@ class PlaneMover:
         if np.isnan(state.field.clamped_drop):
             plane.differences.copy_to_device(host.sheet.differences)
         if deposits:
-            # Merging has emptied them.
-            plane.parts.copy_to_device(host.tables.spilled[0])
+            plane.parts[:] = 0
         key_0, key_1 = state.keys.diffusion
         move_pairs_in_plane[groups, THREADS](
             tables,
