@@ -46,6 +46,9 @@ NEAR_SITE = 2.5
 FLAT = 0.25
 """Height over width of the box below which maps stand one above the other."""
 
+MOST_IN_A_ROW = 8
+"""Entries of the legend below a map."""
+
 MOST_DRAWN = 3000
 """Ions; more would hide one another."""
 
@@ -562,12 +565,16 @@ def _finish_map(recording: Recording, ax: Axes, title: str) -> None:
     ax.set_xlabel("y, along the membrane (nm)")
     ax.set_ylabel("x (nm)")
     ax.set_title(title, fontsize=10, loc="left")
+    handles, labels = ax.get_legend_handles_labels()
+    rows = -(-len(labels) // MOST_IN_A_ROW)
     ax.legend(
+        handles,
+        labels,
         loc="upper center",
         # Below the label of the axis, however high the axes are.
         bbox_to_anchor=(0.5, 0.0),
         bbox_transform=offset_copy(ax.transAxes, fig=ax.get_figure(root=True), y=-34.0, units="points"),
-        ncols=8,
+        ncols=-(-len(labels) // max(1, rows)),
         fontsize=9,
         frameon=False,
         handletextpad=0.3,

@@ -51,7 +51,7 @@ ASSUMED_SPEED = 3e8
 ASSUMED_TRANSVERSE_SPEED = ASSUMED_SPEED / 2
 """The same in two dimensions, where each ion moves and meets the field along two axes."""
 
-ASSUMED_CELL_SPEED = 8e7
+ASSUMED_CELL_SPEED = 1.2e8
 """Cells per second of the two-dimensional field: charges collected, transforms, a system along x for each mode."""
 
 _BYTES_PER_ION = 65

@@ -182,8 +182,11 @@ class Geometry(Model):
                 raise ValueError("leave it out: in two dimensions the area is width times depth")
             # Without one of them there is a fault already, and no geometry.
             return width * depth if width and depth else None
-        if dimensions == 1 and value is None:
-            raise PydanticCustomError("missing", "missing")
+        if value is None:
+            if dimensions == 1:
+                raise PydanticCustomError("missing", "missing")
+            # Of the dimensions there is a fault already.
+            return None
         area: float = read(value)
         return area
 

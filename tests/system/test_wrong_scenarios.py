@@ -186,6 +186,11 @@ GOOD_LINE = GOOD.replace('area = "0.02 um^2" ', 'width = "400 nm"\ndepth = "50 n
 """The same in two dimensions, as many ions in as large a patch."""
 
 CHANGES_OF_A_LINE = {
+    "three dimensions, though a line is described": (
+        "dimensions = 2",
+        "dimensions = 3",
+        ["geometry.dimensions: expected 1 or 2", "found 3"],
+    ),
     "an area beside a width": (
         'width = "400 nm"',
         'width = "400 nm"\narea = "0.02 um^2"',
