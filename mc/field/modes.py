@@ -375,12 +375,16 @@ def multiply_by_phases(profile, phases, cells, inner):
 
 @internal
 def share_between_faces(profile, wavenumbers, depth, thickness, inner_face, outer_face):
-    """Add a charge in the slab to some modes of the spectra of both faces, none of which is k = 0."""
+    """Add a charge in the slab to some modes of the spectra of both faces, none of which is k = 0.
+
+    sinh(k (d - x))/sinh(k d) in exponentials that only decay, and the same with the faces exchanged.
+    """
     for m in range(profile.size):
         k = wavenumbers[m]
-        charge = profile[m] / (1.0 - decay(2.0 * k * thickness))
-        inner_face[m] += charge * (decay(k * depth) - decay(k * (2.0 * thickness - depth)))
-        outer_face[m] += charge * (decay(k * (thickness - depth)) - decay(k * (thickness + depth)))
+        at_inner, at_outer, across = decay(k * depth), decay(k * (thickness - depth)), decay(k * thickness)
+        charge = profile[m] / (1.0 - across * across)
+        inner_face[m] += charge * (at_inner - across * at_outer)
+        outer_face[m] += charge * (at_outer - across * at_inner)
 
 
 @internal
