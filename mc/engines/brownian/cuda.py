@@ -202,11 +202,7 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
     x, place_along = tables.positions[ion], plane.places_along[0, ion]
     outside = x > float32(0.0)
     side = 1 if outside else 0
-    cell = find_place_of(
-        x,
-        place_along,
-        mesh,
-    )
+    cell = find_place_of(x, place_along, mesh)
     differences = plane.differences[cell]
     moved, moved_along, is_candidate = move_on_two_axes(
         x,

@@ -75,63 +75,6 @@ def move_block(
 
 
 @internal
-def move_block_in_plane(
-    chunk,
-    block,
-    ions,
-    target,
-    scratch,
-    baths,
-    thresholds,
-    key,
-    step,
-    diffuses,
-    leavers,
-    mesh,
-    sheet,
-    tables,
-    has_field,
-    asked_for,
-    places_along,
-    places_target,
-):
-    """Drift, diffuse and deposit one block where places along the membrane are tracked, piece by piece."""
-    start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
-    if diffuses:
-        draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
-    else:
-        copy_row(ions.positions[start:stop], target[start:stop])
-        copy_row(places_along[start:stop], places_target[start:stop])
-    for first in range(start, stop, PIECE):
-        last = min(first + PIECE, stop)
-        words = scratch.words[chunk, first - start : last - start]
-        any_candidate = move_piece(
-            target,
-            places_target,
-            first,
-            last,
-            species,
-            words,
-            scratch.cells[chunk, : last - first],
-            ions.increment_scales[species] if diffuses else float32(0.0),
-            baths,
-            thresholds,
-            mesh,
-            sheet,
-            tables,
-            chunk,
-            has_field,
-            asked_for,
-        )
-        if diffuses:
-            if any_candidate:
-                note_flagged(words, first, scratch.candidates, scratch.n_candidates, chunk)
-            if leavers is not None:
-                find_leavers(target[first:last], words, baths.length_inside, baths.length_outside)
-                note_flagged(words, first, leavers.ions, leavers.n_ions, chunk)
-
-
-@internal
 def start_lists(chunk, scratch, leavers):
     """Begin the lists of a chunk, of candidates and of leavers, anew."""
     scratch.n_candidates[chunk] = 0
@@ -185,29 +128,42 @@ def move_chunk_in_plane(
     places_along,
     places_target,
 ):
-    """Drift, diffuse and deposit the blocks of one chunk, see `move_all_in_plane`."""
+    """Drift, diffuse and deposit the blocks of one chunk, piece by piece, see `move_all_in_plane`."""
     start_lists(chunk, scratch, leavers)
     for block in range(scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]):
-        move_block_in_plane(
-            chunk,
-            block,
-            ions,
-            target,
-            scratch,
-            baths,
-            thresholds,
-            key,
-            step,
-            diffuses,
-            leavers,
-            mesh,
-            sheet,
-            tables,
-            has_field,
-            asked_for,
-            places_along,
-            places_target,
-        )
+        start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
+        if diffuses:
+            draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
+        else:
+            copy_row(ions.positions[start:stop], target[start:stop])
+            copy_row(places_along[start:stop], places_target[start:stop])
+        for first in range(start, stop, PIECE):
+            last = min(first + PIECE, stop)
+            words = scratch.words[chunk, first - start : last - start]
+            any_candidate = move_piece(
+                target,
+                places_target,
+                first,
+                last,
+                species,
+                words,
+                scratch.cells[chunk, : last - first],
+                ions.increment_scales[species] if diffuses else float32(0.0),
+                baths,
+                thresholds,
+                mesh,
+                sheet,
+                tables,
+                chunk,
+                has_field,
+                asked_for,
+            )
+            if diffuses:
+                if any_candidate:
+                    note_flagged(words, first, scratch.candidates, scratch.n_candidates, chunk)
+                if leavers is not None:
+                    find_leavers(target[first:last], words, baths.length_inside, baths.length_outside)
+                    note_flagged(words, first, leavers.ions, leavers.n_ions, chunk)
 
 
 @parallel

@@ -209,12 +209,7 @@ def move_piece(
     # The field is minus the slope of the potential.
     factor = -sheet.displacement_per_field[species] * mesh.inverse_spacing
     if has_field:
-        find_cells(
-            x,
-            y,
-            mesh,
-            cells,
-        )
+        find_cells(x, y, mesh, cells)
         look_up(sheet.differences, cells, looked_up)
     # Without a field nothing but zeros has ever been looked up.
     any_candidate = move_all_on_two_axes(
