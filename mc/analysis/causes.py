@@ -6,15 +6,13 @@ import math
 from itertools import combinations
 from typing import NamedTuple
 
-import numpy as np
-
 from mc import theory
 from mc.analysis.levels import Comparison, Difference
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR, thermal_potential
 from mc.recording.recording import Recording
 from mc.scenario.advice import advise
 from mc.scenario.composition import compose
-from mc.scenario.resolution import find_debye_lengths, resolve_grid_spacing
+from mc.scenario.resolution import find_debye_lengths, longest_step, resolve_grid_spacing
 from mc.scenario.schema import Scenario
 from mc.scenario.time_steps import entry_velocities
 
@@ -155,8 +153,7 @@ def _causes_of(run: Recording) -> list[Cause]:
     scenario, time_step = run.scenario, run.time_step
     composition = compose(scenario)
     debye_length = min(find_debye_lengths(scenario, composition))
-    fastest = float(np.max(composition.diffusion_coefficients))
-    step_length = math.sqrt(2.0 * fastest * time_step)
+    step_length = longest_step(composition, time_step)
     causes = []
     drop = ("charge_separation_potential",)
     if run.engine == "brownian":
@@ -179,7 +176,7 @@ def _causes_of(run: Recording) -> list[Cause]:
                     )
                 )
         return causes
-    spacing = resolve_grid_spacing(scenario, composition)
+    spacing = resolve_grid_spacing(scenario, composition, time_step)
     if spacing > debye_length / 2.0:
         causes.append(
             Cause(

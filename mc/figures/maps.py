@@ -203,7 +203,9 @@ def plot_charge_map(
     for side in sides:
         ax.pcolormesh(side.y_edges, side.x_edges, side.values, cmap="RdBu_r", norm=norm, rasterized=True)
     _add_bar(ax, ScalarMappable(norm, "RdBu_r"), "charge density (e/nm³)", "both")
-    bins = f"bins of {CHARGE_BIN:g} × {along:.2g} nm, depth stretched"
+    # Cells may be larger than the bins that were asked for.
+    across = float(np.diff(sides[0].x_edges).mean())
+    bins = f"bins of {across:.2g} × {along:.2g} nm, depth stretched"
     _finish_map(recording, ax, f"charge, {_span(recording, mean)}; {bins}")
     ax.set_ylim(-NEAR_MEMBRANE, recording.thickness + NEAR_MEMBRANE)
     return ax

@@ -16,13 +16,15 @@ from mc.scenario.composition import Composition, compose
 from mc.scenario.resolution import (
     concentrations,
     continuum_nodes,
-    default_voxel_size,
     find_debye_lengths,
     follows_ions,
     is_continuum,
     is_lattice,
+    longest_step,
+    resolve_columns,
     resolve_grid_spacing,
     resolve_transverse_cells,
+    resolve_voxel_size,
 )
 from mc.scenario.rest import (
     ghk_potential,
@@ -184,13 +186,13 @@ def advise(scenario: Scenario) -> Advice:
         )
         for concentrations in concentrations(scenario, composition)
     ]
-    grid_spacing = resolve_grid_spacing(scenario, composition)
+    grid_spacing = resolve_grid_spacing(scenario, composition, time_step)
     n_cells = sum(
         math.ceil(length / grid_spacing) for length in (geometry.inside_length, geometry.outside_length)
     )
     if is_continuum(scenario):
         n_cells = sum(nodes.size for nodes in continuum_nodes(scenario, composition))
-    transverse_cells = resolve_transverse_cells(scenario)
+    transverse_cells = resolve_transverse_cells(scenario, composition, time_step)
     n_grid_cells = n_cells * math.prod(transverse_cells)
     if is_lattice(scenario):
         notes += _note_voxels(grid_spacing, min(debye_lengths), composition, time_step)
@@ -210,7 +212,7 @@ def advise(scenario: Scenario) -> Advice:
     resolving = min(debye_lengths) ** 2 / (4 * fastest)
     if time_step > resolving and follows_ions(scenario):
         notes.append(
-            f"the double layers are smeared to a step length, {math.sqrt(2 * fastest * time_step):.2g} nm; "
+            f"the double layers are smeared to a step length, {longest_step(composition, time_step):.2g} nm; "
             f"for their shape take time steps of {floor_digits(resolving):g} ns or less (potential "
             "and fluxes are right without)"
         )
@@ -418,8 +420,8 @@ def _judge_sensing(scenario: Scenario) -> list[str]:
     sensed_reach = SENSING_REACH
     if is_lattice(scenario):
         # One voxel beside the membrane.
-        area /= math.prod(resolve_transverse_cells(scenario))
-        sensed_reach = (geometry.grid_spacing or default_voxel_size(scenario)) / 2.0
+        area /= math.prod(resolve_columns(scenario))
+        sensed_reach = resolve_voxel_size(scenario) / 2.0
     elif geometry.depth is not None:
         area = geometry.depth * min(2.0 * SENSING_REACH, geometry.transverse_lengths[0])
     warnings = []
@@ -498,7 +500,7 @@ def _note_places(
         return []
     notes = []
     spacing = scenario.geometry.transverse_lengths[0] / transverse_cells[0]
-    if spacing > 1.5 * debye_length:
+    if spacing > 1.5 * max(debye_length, longest_step(composition, time_step)):
         notes.append(
             f"cells of {spacing:.3g} nm along the membrane are wider than the Debye length, {debye_length:.3g} nm: "
             "how double layers vary from place to place is averaged over a cell; ions' own positions are not"
@@ -533,7 +535,7 @@ def _note_voxels(
             "capacitor between baths that are neutral (for the layers take a grid_spacing of "
             f"{floor_digits(debye_length / 2):g} nm or less)"
         )
-    step_length = math.sqrt(2 * float(composition.diffusion_coefficients.max()) * time_step)
+    step_length = longest_step(composition, time_step)
     if step_length > spacing:
         notes.append(
             f"in a step ions diffuse {float(f'{step_length:.2g}'):g} nm, farther than voxels of {spacing:.3g} nm: "
@@ -547,9 +549,9 @@ def _lattice_step_seconds(
 ) -> float:
     """Return the estimated time of a step: a binomial number for each voxel that ions of each voxel may reach."""
     geometry = scenario.geometry
-    spacings = [resolve_grid_spacing(scenario, composition)]
+    spacings = [resolve_voxel_size(scenario)]
     most = [max(geometry.inside_length, geometry.outside_length) / spacings[0]]
-    for length, cells in zip(geometry.transverse_lengths, resolve_transverse_cells(scenario), strict=True):
+    for length, cells in zip(geometry.transverse_lengths, resolve_columns(scenario), strict=True):
         spacings.append(length / cells)
         most.append(cells)
     draws = 0.0

@@ -22,12 +22,13 @@ _CONTINUUM_COLUMNS = 32
 """Of the continuum along the membrane at most by default: a step takes four times as long with twice as many."""
 
 _FINEST_GRID_IN_TWO_DIMENSIONS = 0.5
-"""nm; default along x. Each ion looks up the field anywhere in a table of its species: with half a nanometre a box
-of 100 nm by 250 nm has 50,000 cells, 200 kB a table, which stays in a core's cache, and the field is solved anew in
-every step. It still leaves a cell or two for the Debye length of a physiological solution."""
+"""nm; default along x for short steps. It leaves a cell or two for the Debye length of a physiological solution."""
+
+_FEWEST_CELLS = 20
+"""Of the shorter side at least, where cells along x would be larger because steps are long."""
 
 _TRANSVERSE_SPACING = 1.0
-"""nm; default along y, about the width of a mouth. Along the membrane nothing is finer."""
+"""nm; default along y for short steps, about the width of a mouth. Along the membrane nothing is finer."""
 
 _FEWEST_TRANSVERSE_CELLS = 4
 
@@ -47,23 +48,35 @@ def follows_ions(scenario: Scenario) -> bool:
     return scenario.simulation.engine == "brownian"
 
 
-def resolve_grid_spacing(scenario: Scenario, composition: Composition) -> float:
+def longest_step(composition: Composition, time_step: float) -> float:
+    """Return the standard deviation along an axis of a step of the fastest ion, sqrt(2 D dt) in nm."""
+    return math.sqrt(2.0 * float(composition.diffusion_coefficients.max()) * time_step)
+
+
+def resolve_grid_spacing(scenario: Scenario, composition: Composition, time_step: float) -> float:
     """Return the size in nm of a cell of the field's grid along x; of the continuum, of the smallest.
 
     By default a quarter of the shorter Debye length, with at least 40 cells on the shorter side and at most
-    1000 on the longer; in two dimensions at least half a nanometre, so that tables stay small. Of a lattice it is the
-    size of its voxels.
+    1000 on the longer. In two dimensions, where the field is solved for every cell in every step, at least half a
+    nanometre and half of `longest_step`, for what is finer the steps smear; but for that at most a Debye length. Of a
+    lattice it is the size of its voxels.
     """
     geometry = scenario.geometry
+    if is_lattice(scenario):
+        return resolve_voxel_size(scenario)
     if geometry.grid_spacing is not None:
         return geometry.grid_spacing
-    if is_lattice(scenario):
-        return default_voxel_size(scenario)
     if is_continuum(scenario):
         return float(min(np.diff(one).min() for one in continuum_nodes(scenario, composition)))
     lengths = (geometry.inside_length, geometry.outside_length)
-    spacing = max(min(*find_debye_lengths(scenario, composition), min(lengths) / 10) / 4, max(lengths) / 1000)
-    return spacing if geometry.dimensions == 1 else max(spacing, _FINEST_GRID_IN_TWO_DIMENSIONS)
+    debye_length = min(find_debye_lengths(scenario, composition))
+    spacing = max(min(debye_length, min(lengths) / 10) / 4, max(lengths) / 1000)
+    if geometry.dimensions == 1:
+        return spacing
+    smeared = min(longest_step(composition, time_step) / 2, debye_length, min(lengths) / _FEWEST_CELLS)
+    # Whole cells on the shorter side.
+    smeared = min(lengths) / math.ceil(min(lengths) / smeared - 1e-9)
+    return max(spacing, smeared, _FINEST_GRID_IN_TWO_DIMENSIONS)
 
 
 def continuum_nodes(scenario: Scenario, composition: Composition) -> tuple[np.ndarray, np.ndarray]:
@@ -87,23 +100,41 @@ def continuum_nodes(scenario: Scenario, composition: Composition) -> tuple[np.nd
     )
 
 
-def default_voxel_size(scenario: Scenario) -> float:
-    """Return the size in nm of a lattice's voxels: a tenth of the shorter bath, but at most 200 on the longer."""
+def resolve_voxel_size(scenario: Scenario) -> float:
+    """Return the size in nm of a lattice's voxels along x."""
+    return scenario.geometry.grid_spacing or _default_voxel_size(scenario)
+
+
+def _default_voxel_size(scenario: Scenario) -> float:
+    """Return a tenth of the shorter bath, in nm, but on the longer one at most 200 voxels."""
     lengths = (scenario.geometry.inside_length, scenario.geometry.outside_length)
     return max(min(lengths) / _VOXELS, max(lengths) / _MOST_VOXELS)
 
 
-def resolve_transverse_cells(scenario: Scenario) -> tuple[int, ...]:
+def resolve_transverse_cells(
+    scenario: Scenario, composition: Composition, time_step: float
+) -> tuple[int, ...]:
     """Return the number of cells of the field's grid along each axis of the membrane: none in one dimension.
 
     A power of two, for the Fourier transform, that makes cells as near as it can to `grid_spacing_y`, by default
-    1 nm, of a lattice as long as its voxels are along x; from 4 to 2048.
+    1 nm, or `longest_step` where that is more, but for that at most two Debye lengths; from 4 to 2048.
     """
-    default = _TRANSVERSE_SPACING if follows_ions(scenario) else default_voxel_size(scenario)
+    if not follows_ions(scenario):
+        return resolve_columns(scenario)
+    smeared = min(longest_step(composition, time_step), 2.0 * min(find_debye_lengths(scenario, composition)))
+    return _cells_along(scenario, max(_TRANSVERSE_SPACING, smeared))
+
+
+def resolve_columns(scenario: Scenario) -> tuple[int, ...]:
+    """Return the columns of voxels along each axis of the membrane, by default as wide as voxels are along x."""
+    default = _default_voxel_size(scenario)
     if is_continuum(scenario):
-        default = max(
-            default, *(length / _CONTINUUM_COLUMNS for length in scenario.geometry.transverse_lengths), 0.0
-        )
+        lengths = scenario.geometry.transverse_lengths
+        default = max(default, *(length / _CONTINUUM_COLUMNS for length in lengths), 0.0)
+    return _cells_along(scenario, default)
+
+
+def _cells_along(scenario: Scenario, default: float) -> tuple[int, ...]:
     spacing = scenario.geometry.grid_spacing_y or default
     return tuple(
         min(max(2 ** round(math.log2(length / spacing)), _FEWEST_TRANSVERSE_CELLS), MOST_TRANSVERSE_CELLS)

@@ -150,14 +150,16 @@ class Geometry(Model):
     grid_spacing: Length | None = Field(
         default=None,
         description="Size of a cell of the field's grid along x, in nm; by default a quarter of the Debye length, "
-        "in two dimensions at least 0.5 nm. On the lattice the size of a voxel, by default a tenth of the shorter "
-        "bath; in the continuum by default from a fifth of the Debye length at the membrane to a tenth of the bath.",
+        "in two dimensions at least 0.5 nm, and for long time steps half of the fastest ion's step, sqrt(2 D dt), up "
+        "to a Debye length. On the lattice the size of a voxel, by default a tenth of the shorter bath; in the "
+        "continuum by default from a fifth of the Debye length at the membrane to a tenth of the bath.",
         examples=["0.2 nm"],
     )
     grid_spacing_y: Length | None = Field(
         default=None,
         description="In two dimensions: size of a cell along y, in nm, rounded so that a power of two of them fills "
-        "the width; by default about 1 nm, without single ions about a tenth of the shorter bath.",
+        "the width; by default about 1 nm, or a step of the fastest ion where that is longer, up to two Debye "
+        "lengths; without single ions about a tenth of the shorter bath.",
         examples=["1 nm"],
     )
 

@@ -17,11 +17,11 @@ from mc.scenario.carriers import Pump, Transporter
 from mc.scenario.channels import Channel
 from mc.scenario.gating import Gating
 from mc.scenario.resolution import (
-    default_voxel_size,
     follows_ions,
     is_continuum,
     is_lattice,
-    resolve_transverse_cells,
+    resolve_columns,
+    resolve_voxel_size,
 )
 from mc.scenario.schema import Scenario
 
@@ -105,7 +105,7 @@ def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
     Diffusion and drift of counts have none.
     """
     geometry = scenario.geometry
-    spacing = geometry.grid_spacing or default_voxel_size(scenario)
+    spacing = resolve_voxel_size(scenario)
     thermal = thermal_potential(scenario.simulation.temperature)
     limits, conductance = [], 0.0
     for name in dict.fromkeys(name for channel in scenario.channels for name in channel.permeability):
@@ -116,7 +116,7 @@ def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
             * sum(
                 _most_in_a_column(scenario, channel)
                 * channel.largest_permeability.get(name, 0.0)
-                / (geometry.area / math.prod(resolve_transverse_cells(scenario)))
+                / (geometry.area / math.prod(resolve_columns(scenario)))
                 for channel in scenario.channels
             )
         )
@@ -145,7 +145,7 @@ def _find_lattice_limits(scenario: Scenario) -> list[TimeStepLimit]:
 
 def _most_in_a_column(scenario: Scenario, channel: Channel) -> float:
     """Return how many channels of a type share a column of voxels at most, about: random places are not yet drawn."""
-    cells = resolve_transverse_cells(scenario)
+    cells = resolve_columns(scenario)
     if not cells:
         return channel.count
     (width,) = scenario.geometry.transverse_lengths

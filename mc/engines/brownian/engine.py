@@ -474,7 +474,7 @@ def make_state(
     """Return the arrays of a run at its start: ions uniform in their baths, gates by chance."""
     geometry, temperature = scenario.geometry, scenario.simulation.temperature
     lengths = np.array([geometry.inside_length, geometry.outside_length])
-    spacing = resolve_grid_spacing(scenario, composition)
+    spacing = resolve_grid_spacing(scenario, composition, time_step)
     # Nodes reach to or past the far walls; one more cell catches an ion exactly at the wall, one the ions in pores.
     stride = math.ceil(lengths.max() / spacing - 1e-9) + 2
     is_open = geometry.boundary == "bath"
@@ -545,6 +545,7 @@ def make_state(
         )
         plane = construction.make_plane(
             scenario,
+            composition,
             ions,
             box,
             pores,

@@ -29,7 +29,7 @@ from mc.membrane.gating import Channels
 from mc.membrane.transport import Pumps
 from mc.scenario.composition import Composition
 from mc.scenario.placement import place
-from mc.scenario.resolution import continuum_nodes, resolve_transverse_cells
+from mc.scenario.resolution import continuum_nodes, resolve_columns
 from mc.scenario.schema import Scenario
 from mc.theory import stationary_distribution
 
@@ -52,7 +52,7 @@ class Model(NamedTuple):
 def make_continuum_grid(scenario: Scenario, composition: Composition) -> Grid:
     """Return the cells of a scenario."""
     geometry = scenario.geometry
-    cells = resolve_transverse_cells(scenario)
+    cells = resolve_columns(scenario)
     return make_grid(
         continuum_nodes(scenario, composition),
         geometry.area,

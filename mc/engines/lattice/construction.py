@@ -29,7 +29,7 @@ from mc.membrane import gating
 from mc.membrane.protocols import make_amplifier
 from mc.scenario.composition import Composition
 from mc.scenario.placement import place
-from mc.scenario.resolution import resolve_grid_spacing, resolve_transverse_cells
+from mc.scenario.resolution import resolve_columns, resolve_voxel_size
 from mc.scenario.schema import Scenario
 from mc.streams import stream_key
 
@@ -144,14 +144,14 @@ def make_box(scenario: Scenario, composition: Composition, time_step: float) -> 
     """
     geometry, temperature = scenario.geometry, scenario.simulation.temperature
     lengths = np.array([geometry.inside_length, geometry.outside_length])
-    spacing = min(resolve_grid_spacing(scenario, composition), float(lengths.min()))
+    spacing = min(resolve_voxel_size(scenario), float(lengths.min()))
     n_voxels = np.floor(lengths / spacing + 0.25).astype(np.int64) + 1
     stride = int(n_voxels.max()) + 1
     edges = np.clip((np.arange(stride + 1) - 0.5) * spacing, 0.0, None)
     widths = np.zeros((2, stride))
     for side, (length, n) in enumerate(zip(lengths, n_voxels, strict=True)):
         widths[side, :n] = np.diff(np.append(edges[:n], length))
-    cells = resolve_transverse_cells(scenario)
+    cells = resolve_columns(scenario)
     columns = math.prod(cells)
     volumes = widths.ravel() * geometry.area / columns
     faces = np.array([0, stride], dtype=np.int64)
@@ -192,7 +192,7 @@ def make_plane(scenario: Scenario, box: stepping.Box, threads: int) -> stepping.
         permittivity=box.grid.permittivity,
         thickness=scenario.membrane.thickness,
         specific_capacitance=scenario.membrane.capacitance,
-        cells=resolve_transverse_cells(scenario),
+        cells=resolve_columns(scenario),
         widths=geometry.transverse_lengths,
     )
     implicit, exact = modes.make_factors(box_modes), modes.make_factors(box_modes)

@@ -8,7 +8,12 @@ from mc.errors import ScenarioError, StabilityError
 from mc.scenario import advice as advice_module
 from mc.scenario.advice import advise
 from mc.scenario.composition import compose
-from mc.scenario.resolution import resolve_grid_spacing, resolve_transverse_cells
+from mc.scenario.resolution import (
+    resolve_columns,
+    resolve_grid_spacing,
+    resolve_transverse_cells,
+    resolve_voxel_size,
+)
 from mc.scenario.time_steps import (
     entry_velocities,
     find_time_step_limits,
@@ -254,7 +259,7 @@ def test_memory_beyond_the_machine_is_refused(read, monkeypatch):
 def test_grid_is_a_quarter_of_the_debye_length_within_bounds(read):
     def spacing(*overrides):
         scenario = read(*overrides)
-        return resolve_grid_spacing(scenario, compose(scenario))
+        return resolve_grid_spacing(scenario, compose(scenario), resolve_time_step(scenario))
 
     assert spacing() == pytest.approx(advise(read()).debye_length_outside / 4)
     assert spacing("geometry.outside_length=1 um") == 1.0  # at most 1000 cells
@@ -263,32 +268,67 @@ def test_grid_is_a_quarter_of_the_debye_length_within_bounds(read):
     assert spacing(*dilute) == 0.5  # at least 40 cells on the shorter side
 
 
-def test_grid_along_the_normal_is_at_least_half_a_nanometre_in_two_dimensions(read_2d):
-    def spacing(*overrides):
-        scenario = read_2d(*overrides)
-        return resolve_grid_spacing(scenario, compose(scenario))
+SHORT_STEPS = "simulation.time_step=0.05 ns"
 
-    assert spacing() == 0.5
-    assert spacing("geometry.grid_spacing=0.1 nm") == 0.1
-    assert spacing("geometry.outside_length=1 um") == 1.0  # at most 1000 cells
+
+@pytest.fixture
+def cells_of(read_2d):
+    """Return the size of cells along x and their number along y of the small scenario, changed by overrides."""
+
+    def resolve(*overrides):
+        scenario = read_2d(*overrides)
+        composition, time_step = compose(scenario), resolve_time_step(scenario)
+        return (
+            resolve_grid_spacing(scenario, composition, time_step),
+            resolve_transverse_cells(scenario, composition, time_step),
+        )
+
+    return resolve
+
+
+def test_grid_along_the_normal_is_at_least_half_a_nanometre_in_two_dimensions(cells_of):
+    assert cells_of(SHORT_STEPS)[0] == 0.5
+    assert cells_of("geometry.grid_spacing=0.1 nm")[0] == 0.1
+    assert cells_of("geometry.outside_length=1 um", SHORT_STEPS)[0] == 1.0  # at most 1000 cells
+
+
+def test_cells_grow_with_the_step_up_to_the_debye_length(cells_of, read_2d):
+    """The fastest ion, Cl at 37 degC, 2.64 nm2/ns, makes steps of 1.26 nm in 0.3 ns and of 2.3 nm in 1 ns.
+
+    48 cells on the shorter side, of 30 nm, are then the fewest of at most half a step.
+    """
+    longer = "geometry.inside_length=40 nm"
+    spacing, along = cells_of("simulation.time_step=0.3 ns", longer)
+    assert spacing == pytest.approx(30.0 / 48) and np.sqrt(2.0 * 2.64 * 0.3) / 2.0 < 30.0 / 47
+    assert along == (128,)  # 200 nm by 1.26 nm is nearer to 128 than to 256
+    advice = advise(read_2d("simulation.time_step=1 ns", longer))
+    debye_length = min(advice.debye_length_inside, advice.debye_length_outside)
+    assert 0.97 * debye_length < advice.grid_spacing <= debye_length
+    assert advice.transverse_cells == (2 ** round(np.log2(200.0 / (2.0 * debye_length))),)
+    assert not any("Debye length" in warning for warning in advice.warnings if "cells" in warning)
+
+
+def test_cells_that_steps_would_make_large_still_number_twenty_on_the_shorter_side(cells_of):
+    assert cells_of("geometry.inside_length=12 nm", "simulation.time_step=0.5 ns")[0] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
     ("width", "cells"), [(200, 256), (1, 4), (45, 32), (46, 64), (360, 256), (363, 512), (1e5, 2048)]
 )
-def test_cells_along_the_membrane_are_a_power_of_two_of_about_a_nanometre(read_2d, width, cells):
+def test_cells_along_the_membrane_are_a_power_of_two_of_about_a_nanometre(cells_of, width, cells):
     narrow = "channels.0.pore.mouth_width=0.5 nm"
-    assert resolve_transverse_cells(read_2d(f"geometry.width={width} nm", narrow)) == (cells,)
+    assert cells_of(f"geometry.width={width} nm", narrow, SHORT_STEPS)[1] == (cells,)
 
 
-def test_cells_along_the_membrane_follow_the_spacing_that_is_given(read_2d):
-    assert resolve_transverse_cells(read_2d("geometry.grid_spacing_y=0.4 nm")) == (512,)
-    assert resolve_transverse_cells(read_2d("geometry.grid_spacing_y=3 nm")) == (64,)
+def test_cells_along_the_membrane_follow_the_spacing_that_is_given(cells_of):
+    assert cells_of("geometry.grid_spacing_y=0.4 nm")[1] == (512,)
+    assert cells_of("geometry.grid_spacing_y=3 nm")[1] == (64,)
 
 
 def test_one_dimension_has_no_cells_along_the_membrane(read):
-    assert resolve_transverse_cells(read()) == ()
-    assert advise(read()).transverse_cells == ()
+    scenario = read()
+    assert resolve_transverse_cells(scenario, compose(scenario), 0.5) == resolve_columns(scenario) == ()
+    assert advise(scenario).transverse_cells == ()
 
 
 def test_pores_larger_than_their_mouths_are_refused(read_2d):
@@ -355,10 +395,10 @@ def test_run_time_follows_ions_and_steps(read):
 
 
 def test_run_time_and_memory_in_two_dimensions_follow_the_cells_too(read_2d):
-    advice = advise(read_2d())
+    advice = advise(read_2d("simulation.time_step=0.05 ns"))
     cells = 100 * 256
     a_step = advice.n_ions / advice_module.ASSUMED_TRANSVERSE_SPEED + cells / advice_module.ASSUMED_CELL_SPEED
-    assert advice.run_seconds == pytest.approx(4000 * a_step)
+    assert advice.run_seconds == pytest.approx(40_000 * a_step)
     assert advice.memory_bytes == advice.n_ions * 85 + cells * 1000 + 105 * 100
 
 
@@ -395,7 +435,8 @@ LATTICE = "simulation.engine=lattice"
 def test_voxels_are_a_tenth_of_the_shorter_bath_unless_said_otherwise(read):
     def spacing(*overrides):
         scenario = read(LATTICE, *overrides)
-        return resolve_grid_spacing(scenario, compose(scenario))
+        assert resolve_grid_spacing(scenario, compose(scenario), 1.0) == resolve_voxel_size(scenario)
+        return resolve_voxel_size(scenario)
 
     assert spacing() == pytest.approx(2.0)
     assert spacing("geometry.inside_length=80 nm") == pytest.approx(3.0)
@@ -404,8 +445,9 @@ def test_voxels_are_a_tenth_of_the_shorter_bath_unless_said_otherwise(read):
 
 
 def test_along_the_membrane_voxels_are_as_long_as_along_its_normal(read_2d):
-    assert resolve_transverse_cells(read_2d(LATTICE)) == (128,)
-    assert resolve_transverse_cells(read_2d()) == (256,)
+    scenario = read_2d(LATTICE)
+    assert resolve_columns(scenario) == resolve_transverse_cells(scenario, compose(scenario), 1.0) == (128,)
+    assert advise(read_2d(SHORT_STEPS)).transverse_cells == (256,)
 
 
 def test_a_lattices_time_step_follows_from_what_crosses_charges_and_acts(read):
