@@ -8,6 +8,7 @@ peers.py). Without --output the page and its figures go to docs/.
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
@@ -19,9 +20,11 @@ import engines
 import peers
 from matplotlib.figure import Figure
 
+import mc
 from mc.compilation import available_threads
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.lattice.engine import LatticeEngine
+from mc.scenario.advice import advise
 
 DOCS = Path(__file__).parent.parent / "docs"
 COLOURS = {1: "#0072B2", 2: "#D55E00"}
@@ -125,6 +128,12 @@ def draw_costs(steps: list[dict[str, Any]], lattice: list[dict[str, Any]]) -> Fi
     return figure
 
 
+def cells_in_plane() -> int:
+    """Return the cells of the field in two dimensions."""
+    advice = advise(mc.read_scenario(brownian.SCENARIOS / brownian.RESTING[2][0]))
+    return advice.n_cells * math.prod(advice.transverse_cells)
+
+
 def cost_in_plane(particles: list[dict[str, Any]], threads: int) -> str:
     """Return what a step in two dimensions takes for each ion and each cell, from the fewest ions and a million."""
     microseconds = {
@@ -134,7 +143,7 @@ def cost_in_plane(particles: list[dict[str, Any]], threads: int) -> str:
     }
     few, many = min(microseconds), 1e6
     per_ion = (microseconds[many] - microseconds[few]) / (many - few)
-    per_cell = (microseconds[few] - few * per_ion) / CELLS
+    per_cell = (microseconds[few] - few * per_ion) / cells_in_plane()
     return f"{1e3 * per_ion:.1f} ns an ion and {1e3 * per_cell:.1f} ns a cell"
 
 
@@ -205,6 +214,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
             particles=particles,
             lattice=lattice,
             peers=others,
+            cells=round(cells_in_plane(), -3),
             cost_1=cost_in_plane(results["particles"], 1),
             cost_all=cost_in_plane(results["particles"], max(row["threads"] for row in results["particles"])),
             memory_1=memory["1"],
@@ -212,9 +222,6 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
         )
     )
 
-
-CELLS = 104 * 512
-"""Of the field in two dimensions."""
 
 PEER_IONS = (100_000, 1_000_000)
 """Ions that neighbours are given."""
@@ -229,7 +236,7 @@ ratios within a table, which are measured in turns, more than the numbers. The s
 
 Million ion-steps a second of the whole self-consistent step (move, cross, gate, pump, deposit, solve), beside a
 bare random walk of the same arrays with the same random numbers, and the shares of the step. A resting
-membrane, in two dimensions with 53,000 cells. Phases are timed one by one, each call with some 20 µs of its own:
+membrane, in two dimensions with {cells:,} cells. Phases are timed one by one, each call with some 20 µs of its own:
 below 10⁶ ions in one dimension their shares add up to more than the step.
 
 {particles}
@@ -242,8 +249,8 @@ could be in pores at once, and never used.
 
 In two dimensions an ion has two coordinates to move, with one random word for both, looks up one word of its cell and
 adds one to it. Every 64 steps ions are put in order along the membrane, part of moving them here. A step takes
-{cost_1} on one thread, {cost_all} on all: with as many ions as cells,
-as in most patches of the library, the field is more than half of it.
+{cost_1} on one thread, {cost_all} on all. The patches of the library have about
+five ions in a cell.
 
 ## Counts in voxels
 
