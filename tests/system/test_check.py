@@ -37,9 +37,9 @@ def test_two_dimensions_have_a_row_for_the_line_of_the_membrane():
     line = run("--set", LINE)
     assert line.exit_code == 0
     assert "400 nm wide (y, periodic), 50 nm deep (not tracked)" in line.stdout
-    assert "100 cells of 0.5 nm along its normal, 512 of 0.781 nm along the membrane" in line.stdout
+    assert "66 cells of 0.758 nm along its normal, 256 of 1.56 nm along the membrane" in line.stdout
     assert "membrane  " not in run().stdout
-    assert json.loads(run("--json", "--set", LINE).stdout)["grid_cells_along_membrane"] == [512]
+    assert json.loads(run("--json", "--set", LINE).stdout)["grid_cells_along_membrane"] == [256]
 
 
 @pytest.mark.parametrize("path", sorted(MAIN_SCENARIO.parent.glob("*.toml")), ids=lambda path: path.stem)

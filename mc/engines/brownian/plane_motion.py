@@ -54,7 +54,7 @@ class Sheet(NamedTuple):
     """(species,) float32, mobility times time step, nm2/mV."""
     valences: np.ndarray
     looked_up: np.ndarray
-    """(chunks, PIECE) uint64, the words of the cells of a piece: 0 where there is no field."""
+    """(chunks, PIECE) uint64, the words of the cells of a piece."""
     shares: np.ndarray
     """(chunks, PIECE) uint64, what each ion of a piece leaves in its cell."""
 
@@ -89,6 +89,34 @@ def into_period(place, width, turns_per_length):
 
 
 @compiled
+def step_on_two_axes(
+    x,
+    place,
+    word,
+    displacement,
+    displacement_along,
+    scale,
+    width,
+    turns_per_length,
+    length,
+    threshold,
+):
+    """Let an ion drift and diffuse, along a periodic axis and, as `motion.drift_and_diffuse_block` does, the normal.
+
+    Returns its position, its place and whether it is a candidate for entering a pore. `displacement` and
+    `displacement_along`: by which it drifts, nm; `length` and `threshold` are those of its side.
+    """
+    moved = place + (displacement_along + product(scale, centre_transverse(word)))
+    target = aim(x, displacement, product(scale, centre_normal(word)), length)
+    distance = reflect(target, length)
+    return (
+        distance if x > float32(0.0) else -distance,
+        into_period(moved, width, turns_per_length),
+        may_enter(target, word, threshold),
+    )
+
+
+@compiled
 def move_on_two_axes(
     x,
     place,
@@ -104,26 +132,19 @@ def move_on_two_axes(
     length,
     threshold,
 ):
-    """Move an ion along a periodic axis, and along the normal as `motion.drift_and_diffuse_block` does.
-
-    Returns its position, its place and whether it is a candidate for entering a pore.
+    """Move an ion in the field of its cell, and return what `step_on_two_axes` does.
 
     `lower` and `upper`: uint32, the halves of the word of its cell, see `mc.field.differences`; it drifts by a factor
-    times what `differences.rise` returns. `length` and `threshold` are those of its side.
+    times what `differences.rise` returns.
     """
     both = difference_of_both(upper, lower)
     scaled, scaled_along = product(abs(x), mesh.inverse_spacing), product(place, mesh.inverse_spacing_along)
     fraction = find_fraction(scaled, int32(scaled))
     fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, mesh.n_along))
     along = product(factor_along, rise(difference_along(lower), both, fraction))
-    moved = place + (along + product(scale, centre_transverse(word)))
     displacement = product(factor, rise(normal_difference(upper), both, fraction_along))
-    target = aim(x, displacement, product(scale, centre_normal(word)), length)
-    distance = reflect(target, length)
-    return (
-        distance if x > float32(0.0) else -distance,
-        into_period(moved, width, turns_per_length),
-        may_enter(target, word, threshold),
+    return step_on_two_axes(
+        x, place, word, displacement, along, scale, width, turns_per_length, length, threshold
     )
 
 
@@ -173,6 +194,40 @@ def move_all_on_two_axes(
 
 
 @internal
+def diffuse_all_on_two_axes(
+    positions,
+    places_along,
+    words,
+    scale,
+    width,
+    length_inside,
+    length_outside,
+    threshold_inside,
+    threshold_outside,
+):
+    """Do what `move_all_on_two_axes` does where there is no field, with the same results."""
+    any_candidate = uint32(0)
+    turns_per_length = float32(1.0) / width
+    for k in range(positions.size):
+        outside = positions[k] > float32(0.0)
+        x, place, is_candidate = step_on_two_axes(
+            positions[k],
+            places_along[k],
+            words[k],
+            float32(0.0),
+            float32(0.0),
+            scale,
+            width,
+            turns_per_length,
+            length_outside if outside else length_inside,
+            threshold_outside if outside else threshold_inside,
+        )
+        positions[k], places_along[k], words[k] = x, place, is_candidate
+        any_candidate = uint32(any_candidate | is_candidate)
+    return any_candidate
+
+
+@internal
 def fetch_piece(positions, places_along, first):
     """Have the processor fetch the next piece: it does not foresee that, for a piece is gone over several times."""
     for ion in range(first, min(first + PIECE, positions.size), IONS_IN_LINE):
@@ -206,27 +261,39 @@ def move_piece(
     """
     x, y = positions[first:last], places_along[first:last]
     looked_up = sheet.looked_up[chunk, : last - first]
-    # The field is minus the slope of the potential.
-    factor = -sheet.displacement_per_field[species] * mesh.inverse_spacing
+    scale, width = increment_scale * COARSER, sheet.widths[0]
     if has_field:
         find_cells(x, y, mesh, cells)
         look_up(sheet.differences, cells, looked_up)
-    # Without a field nothing but zeros has ever been looked up.
-    any_candidate = move_all_on_two_axes(
-        x,
-        y,
-        looked_up.view(np.uint32),
-        words,
-        mesh,
-        factor,
-        factor * mesh.spacing_ratio,
-        increment_scale * COARSER,
-        sheet.widths[0],
-        baths.mirror_inside,
-        baths.mirror_outside,
-        thresholds[species, 0],
-        thresholds[species, 1],
-    )
+        # The field is minus the slope of the potential.
+        factor = -sheet.displacement_per_field[species] * mesh.inverse_spacing
+        any_candidate = move_all_on_two_axes(
+            x,
+            y,
+            looked_up.view(np.uint32),
+            words,
+            mesh,
+            factor,
+            factor * mesh.spacing_ratio,
+            scale,
+            width,
+            baths.mirror_inside,
+            baths.mirror_outside,
+            thresholds[species, 0],
+            thresholds[species, 1],
+        )
+    else:
+        any_candidate = diffuse_all_on_two_axes(
+            x,
+            y,
+            words,
+            scale,
+            width,
+            baths.mirror_inside,
+            baths.mirror_outside,
+            thresholds[species, 0],
+            thresholds[species, 1],
+        )
     fetch_piece(positions, places_along, last)
     if has_field or asked_for > 0:
         shares = sheet.shares[chunk, : last - first]

@@ -48,6 +48,13 @@ def move(positions, places, words, *, slopes=None, factors=(1.0, 1.0), scale=0.0
     )
 
 
+@njit
+def diffuse(positions, places, words, scale, threshold):
+    return plane_motion.diffuse_all_on_two_axes(
+        positions, places, words, scale, WIDTH, LENGTH, LENGTH, threshold, threshold
+    )
+
+
 def word(normal, along=2**11, low=0):
     """Return a random word with 12 bits for either axis and a low byte."""
     return (normal << 20) | (along << 8) | low
@@ -60,6 +67,17 @@ def random_ions(n, seed):
     # Such as a word holds, so that what is expected has no rounding of its own.
     slopes = np.round(random.normal(0.0, 0.5, (3, n)) * 256) / 256
     return positions, places, slopes, random.integers(0, 2**32, n, dtype=np.uint32)
+
+
+def test_ions_that_only_diffuse_do_what_they_would_in_a_field_of_zero():
+    positions, places, _, words = random_ions(5000, seed=5)
+    expected, given = (positions.copy(), places.copy(), words.copy()), (positions, places, words)
+    scale, threshold = np.float32(3.0 / 2**11), np.uint32(40)
+    any_candidate = move(*expected, scale=scale, threshold=threshold)
+    assert diffuse(*given, scale, threshold) == any_candidate == 1
+    assert 0 < words.sum() < 500
+    for one, other in zip(given, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
