@@ -395,7 +395,7 @@ def test_run_time_follows_ions_and_steps(read):
 
 
 def test_run_time_and_memory_in_two_dimensions_follow_the_cells_too(read_2d):
-    advice = advise(read_2d("simulation.time_step=0.05 ns"))
+    advice = advise(read_2d(SHORT_STEPS))
     cells = 100 * 256
     a_step = advice.n_ions / advice_module.ASSUMED_TRANSVERSE_SPEED + cells / advice_module.ASSUMED_CELL_SPEED
     assert advice.run_seconds == pytest.approx(40_000 * a_step)
