@@ -75,9 +75,9 @@ def find_cell(x, inverse_spacing, stride):
 
 
 @compiled
-def find_fraction(scaled, cell):
+def find_fraction(scaled):
     """Return the fractional distance of a scaled coordinate from the near end of its cell."""
-    return smaller(scaled - float32(cell), float32(1.0))
+    return scaled - float32(int32(scaled))
 
 
 @compiled
@@ -90,7 +90,7 @@ def as_weight(fraction):
 def weigh(x, inverse_spacing):
     """Return an ion's share at the far node of its cell, in units of 1/WEIGHT_ONE; the rest is the near node's."""
     scaled = abs(x) * inverse_spacing
-    return as_weight(find_fraction(scaled, int32(scaled)))
+    return as_weight(find_fraction(scaled))
 
 
 @internal

@@ -29,7 +29,7 @@ class Mesh(NamedTuple):
     inverse_spacing: np.float32
     """1/nm, along the normal."""
     n_along: int
-    """Cells along the transverse axis."""
+    """Cells along the transverse axis, a power of two."""
     inverse_spacing_along: np.float32
     """1/nm, along the transverse axis."""
     spacing_ratio: np.float32
@@ -66,11 +66,11 @@ def make_words(*shape: int) -> np.ndarray:
 
 @compiled
 def find_transverse_cell(scaled, n_along):
-    """Return the cell of a scaled transverse coordinate; one rounded up to the width is in the last cell.
+    """Return the cell of a scaled transverse coordinate; one rounded up to the width is in the first cell.
 
-    So is whatever is no place at all, below zero included: the comparison is of unsigned numbers.
+    Whatever is no place at all is in some cell too: these are the lower bits of a number, and no other is possible.
     """
-    return int32(smaller(uint32(int32(scaled)), uint32(uint32(n_along) - uint32(1))))
+    return int32(uint32(int32(scaled)) & uint32(n_along - 1))
 
 
 @compiled

@@ -16,17 +16,18 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import WEIGHT_ONE, find_cell, find_fraction, product, smaller
+from mc.field.deposition import WEIGHT_ONE, find_cell, product, smaller
 from mc.field.mesh import (
     Mesh,
-    find_entry,
     find_place,
     find_transverse_cell,
     make_words,
     table_size,
 )
 
-SHARE_ONE = 1 << 13
+SHARE_BITS = 13
+
+SHARE_ONE = 1 << SHARE_BITS
 """A fractional distance of 1 as an integer."""
 
 _BITS = 19
@@ -37,7 +38,7 @@ _COUNT, _NORMAL, _ALONG = 3 * _BITS, 2 * _BITS, _BITS
 
 _ALL = (1 << _BITS) - 1
 
-FULL = (1 << (_BITS - 13)) - 1
+FULL = (1 << (_BITS - SHARE_BITS)) - 1
 """Ions in a word after which it is emptied, so that no sum of fractions reaches into the next one."""
 
 PARTS = 4
@@ -120,41 +121,59 @@ def make_merge_scratch(mesh: Mesh, n_species: int, workers: int) -> MergeScratch
 
 
 @compiled
-def as_share(fraction):
-    """Return a fraction in units of 1/SHARE_ONE."""
-    return uint32(int32(fraction * float32(SHARE_ONE) + float32(0.5)))
+def rounded(number):
+    """Return the whole number nearest to one from 0 on."""
+    return uint32(int32(number + float32(0.5)))
 
 
 @compiled
-def find_share(x, place_along, mesh, asked_for, own, common):
-    """Return where the cell of an ion is in the tables, and what it adds there beside a 1.
+def share_of_cell(shares):
+    """Return the fractional distance from the near corner of the cell, in units of 1/SHARE_ONE."""
+    return uint32(shares & uint32(SHARE_ONE - 1))
+
+
+@compiled
+def find_share(x, place_along, mesh):
+    """Return the cell of an ion along the normal and along the membrane, and what it adds there beside a 1.
 
     That is its fractional distances from the near corner along the normal and along the membrane, and their product,
-    as uint32 in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm; `own` and `common`: where its tables
-    begin, the first being for `asked_for` entries along the normal beside the membrane; all three uint32.
+    in units of 1/SHARE_ONE. `x` and `place_along`: float32 in nm; all that is returned is uint32. Along the normal,
+    cells are counted away from the membrane, and what is in no bath is in cell `stride`.
     """
-    scaled = product(abs(x), mesh.inverse_spacing)
-    scaled_along = product(place_along, mesh.inverse_spacing_along)
-    cell = find_transverse_cell(scaled_along, mesh.n_along)
-    fraction = find_fraction(scaled, int32(scaled))
-    fraction_along = find_fraction(scaled_along, cell)
-    start = own if uint32(int32(scaled)) < asked_for else common
-    return (
-        uint32(start + find_place(find_entry(x, scaled, mesh.stride), cell, mesh.row)),
-        as_share(fraction),
-        as_share(fraction_along),
-        as_share(fraction * fraction_along),
-    )
+    one = float32(SHARE_ONE)
+    normal = rounded(smaller(product(abs(x), mesh.inverse_spacing * one), float32(mesh.stride) * one))
+    along = rounded(product(place_along, mesh.inverse_spacing_along * one))
+    entry = uint32(normal >> uint32(SHARE_BITS))
+    # What is rounded up to the width is at the first corner again.
+    cell = uint32(uint32(along >> uint32(SHARE_BITS)) & uint32(mesh.n_along - 1))
+    normal, along = share_of_cell(normal), share_of_cell(along)
+    both = uint32(uint32(uint32(normal * along) + uint32(SHARE_ONE // 2)) >> uint32(SHARE_BITS))
+    return entry, cell, normal, along, both
+
+
+@compiled
+def find_share_in_tables(x, place_along, mesh, asked_for, own, common):
+    """Return where the cell of an ion is in the tables, and the last three of `find_share`.
+
+    `own` and `common`: where its tables begin, the first being for `asked_for` entries along the normal beside the
+    membrane; all three uint32.
+    """
+    entry, cell, normal, along, both = find_share(x, place_along, mesh)
+    start = own if entry < asked_for else common
+    entry = uint32(entry + (uint32(mesh.stride + 1) if x > float32(0.0) else uint32(0)))
+    return uint32(start + find_place(entry, cell, mesh.row)), normal, along, both
 
 
 @internal
 def find_shares(positions, places_along, mesh, asked_for, own, common, cells, halves):
     """Write where in the tables the cell of each ion is, and what it adds there, as both halves of a word.
 
-    `positions` to `common`: see `find_share`; `halves`: (2 * ions,) uint32, the lower one first.
+    `positions` to `common`: see `find_share_in_tables`; `halves`: (2 * ions,) uint32, the lower one first.
     """
     for k in range(positions.size):
-        place, normal, along, both = find_share(positions[k], places_along[k], mesh, asked_for, own, common)
+        place, normal, along, both = find_share_in_tables(
+            positions[k], places_along[k], mesh, asked_for, own, common
+        )
         cells[k] = place
         halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
         halves[2 * k + 1] = uint32(
@@ -369,18 +388,15 @@ def merge_tables(tables, valences, mesh, asked_for, scratch, sums):
 @internal
 def add_ion(x, place_along, ions, species, valence, mesh, sums):
     """Add one ion to the sums exactly as a table of its own would be merged, or take it out with `ions` = -1."""
-    scaled, scaled_along = abs(x) * mesh.inverse_spacing, place_along * mesh.inverse_spacing_along
-    entry = int64(smaller(uint32(int32(scaled)), uint32(mesh.stride)))
-    cell = int64(find_transverse_cell(scaled_along, mesh.n_along))
-    fraction, fraction_along = find_fraction(scaled, int32(scaled)), find_fraction(scaled_along, cell)
-    normal, along = int64(as_share(fraction)), int64(as_share(fraction_along))
-    both = int64(as_share(fraction * fraction_along))
+    entry, cell, normal, along, both = find_share(x, place_along, mesh)
+    near, following = int64(cell), int64((cell + 1) % mesh.n_along)
+    normal, along, both = int64(normal), int64(along), int64(both)
     for far in range(2):
         if entry + far < mesh.stride:
             row = (entry + far + (mesh.stride if x > float32(0.0) else 0)) * mesh.n_along
             at_next = both if far else along - both
             of_entry = normal if far else SHARE_ONE - normal
-            for node, share in ((cell, of_entry - at_next), ((cell + 1) % mesh.n_along, at_next)):
+            for node, share in ((near, of_entry - at_next), (following, at_next)):
                 weight = ions * share * (WEIGHT_ONE // SHARE_ONE)
                 sums.weights[species, row + node] += weight
                 sums.charges[row + node] += valence * weight

@@ -259,10 +259,8 @@ def sum_velocities(position, species, side, limit, pores, scene, mouths):
 
 
 @internal
-def chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane):
+def chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, scene, plane):
     """Return the chance that an ion which was reflected at a face enters a pore there."""
-    # A reflected ion is as far from the face as its move went beyond it.
-    overshoot = abs(scene.positions[ion])
     if plane is None:
         return entry_probability(exponents[species, side], overshoot)
     place = plane.transverse[0, ion]
@@ -300,21 +298,30 @@ def place_exit(ion, channel, channel_type, step, plane):
 
 
 @compiled
-def touches(before, after, variance):
-    """Return the chance that a Brownian path touched zero between two distances, `variance` = 2 D dt in nm2.
+def touching_exponent(before, after, variance):
+    """Return minus the log of the chance that a Brownian path touched zero between two distances from it.
 
-    The Brownian bridge, exact under constant drift (Karatzas & Shreve 1991, section 4.3).
+    `variance` = 2 D dt in nm2. The Brownian bridge, exact under constant drift (Karatzas & Shreve 1991, section 4.3).
     """
     if before <= 0.0 or after <= 0.0:
-        return 1.0
-    return math.exp(-2.0 * before * after / variance)
+        return 0.0
+    return 2.0 * before * after / variance
+
+
+@compiled
+def is_below_exponential(draw, exponent):
+    """Return whether a draw, uniform in (0, 1), is below exp(-exponent), for an exponent from 0 on.
+
+    Mostly none is needed: the first terms of the series of 1/exp(-exponent) say already that it is not.
+    """
+    return draw * (1.0 + exponent * (1.0 + 0.5 * exponent)) < 1.0 and draw < math.exp(-exponent)
 
 
 @compiled
 def lowest_point(before, after, variance, draw):
     """Return the lowest point of a Brownian path between two points, `variance` = 2 D dt in nm2.
 
-    `draw`: uniform in (0, 1). Inverts the law of which `touches` is the value at zero.
+    `draw`: uniform in (0, 1). Inverts the law whose value at zero is the chance to touch it.
     """
     step = after - before
     return 0.5 * (before + after - math.sqrt(step * step - 2.0 * variance * math.log(draw)))
@@ -356,11 +363,13 @@ def walk_in_pore(
         target = depth + diffusion_coefficient * slope * interval + deviation * normal
         time_left = (substeps - substep - 0.5) * interval
         if is_open:
-            if inner_draw < touches(depth, target, variance):
+            if is_below_exponential(inner_draw, touching_exponent(depth, target, variance)):
                 return 0.0, time_left, spare
         else:
             target -= min(lowest_point(depth - gate_depth, target - gate_depth, variance, inner_draw), 0.0)
-        if outer_draw < touches(thickness - depth, thickness - target, variance):
+        if is_below_exponential(
+            outer_draw, touching_exponent(thickness - depth, thickness - target, variance)
+        ):
             return thickness, time_left, spare
         slope -= slope_per_move * (target - depth)
         depth = target
@@ -471,16 +480,21 @@ def admit_candidates(
             ion = scratch.candidates[chunk, k]
             species = find_group(ion, scene.first_ion)
             side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
-            probability = chance_of_entry(ion, species, side, exponents, time_step, pores, scene, plane)
-            if probability == 0.0:
-                continue
+            # A reflected ion is as far from the face as its move went beyond it.
+            overshoot = abs(scene.positions[ion])
             entry_draw, channel_draw = uniform_pair(key, ion, step)
             # The first draw, made with the move, has already let through `threshold` of 256.
-            relative_draw = entry_draw * thresholds[species, side] / (probability * 256.0)
-            if relative_draw < 1.0:
+            draw = entry_draw * thresholds[species, side] / 256.0
+            # No chance is above its exponent, in the plane itself a bound: most ions need not know theirs.
+            if draw >= exponents[species, side] * overshoot:
+                continue
+            probability = chance_of_entry(
+                ion, species, side, overshoot, exponents, time_step, pores, scene, plane
+            )
+            if draw < probability:
                 admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
-                # Given that it is below 1, the draw is uniform: it says how much of the step is left.
-                row, duration = pores.n_ions[0] - 1, relative_draw * time_step
+                # Given that it is below the chance, the draw is uniform: it says how much of the step is left.
+                row, duration = pores.n_ions[0] - 1, draw / probability * time_step
                 depth = pores.table[row].depth
                 moved = depth if side == INSIDE else depth - pores.thickness
                 walk(row, moved, duration, pores, scene, step, crossings, plane)

@@ -33,7 +33,7 @@ from mc.engines.brownian.plane_motion import COARSER, move_on_two_axes, round_do
 from mc.engines.devices import is_simulated
 from mc.field.deposition import COUNT_SHIFT, as_weight, find_cell, find_fraction, product
 from mc.field.mesh import Mesh, find_place_of
-from mc.field.shares import COMMON, OWN, find_share
+from mc.field.shares import COMMON, OWN, find_share_in_tables
 from mc.streams import threefry
 
 HALF = BLOCK // 2
@@ -139,7 +139,7 @@ def list_ion(ion, kind, list_of_ions, n_listed):
 def deposit(x, species, histograms, inverse_spacing, stride):
     """Add an ion and its share at the far node of its cell to the histogram of its species."""
     scaled = product(abs(x), inverse_spacing)
-    weight = as_weight(find_fraction(scaled, int32(scaled)))
+    weight = as_weight(find_fraction(scaled))
     cell = find_cell(x, inverse_spacing, stride)
     cuda.atomic.add(histograms, (species, cell), uint64(1 << COUNT_SHIFT) + uint64(weight))
 
@@ -153,7 +153,7 @@ def move_ion(ion, species, word, tables, line, baths):
     mirror = baths.mirror_outside if outside else baths.mirror_inside
     displacement = line.drift[species, find_cell(x, baths.inverse_spacing, baths.stride)]
     increment = product(line.increment_scales[species], float32(centre(word)))
-    target = aim(x, displacement, increment, mirror)
+    target = aim(x, displacement, increment)
     if may_enter(target, word, tables.thresholds[species, side]):
         list_ion(ion, ENTRY, tables.candidates, tables.n_listed)
     distance = float32(reflect(target, mirror))
@@ -182,7 +182,7 @@ def move_pairs(tables, line, baths, key_0, key_1, step):
 @cuda.jit(device=True)
 def deposit_in_plane(x, place_along, species, plane, mesh, asked_for):
     """Add an ion, its distances from the near corner of its cell and their product to the sums of its species."""
-    cell, normal, along, both = find_share(
+    cell, normal, along, both = find_share_in_tables(
         x,
         place_along,
         mesh,

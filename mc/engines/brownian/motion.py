@@ -82,12 +82,14 @@ def centre(word):
 
 
 @compiled
-def aim(x, displacement, increment, length):
+def aim(x, displacement, increment):
     """Return how far from the membrane an ion's move would end, in nm; below zero beyond the face.
 
-    It drifts by `displacement`, away from the membrane if positive, and then diffuses by `increment`.
+    It drifts by `displacement`, away from the membrane if positive, and then diffuses by `increment`. The face
+    reflects it in between, for only what goes beyond it as it diffuses may enter a pore. The far wall need not: an
+    increment is as often positive as negative, so that one reflection afterwards has the same law.
     """
-    return reflect(abs(x) + displacement, length) + increment
+    return abs(abs(x) + displacement) + increment
 
 
 @compiled
@@ -130,7 +132,7 @@ def drift_and_diffuse_block(
         length = length_outside if outside else length_inside
         threshold = threshold_outside if outside else threshold_inside
         word = words[k]
-        target = aim(x, displacements[k], scale * centre(word), length)
+        target = aim(x, displacements[k], scale * centre(word))
         is_candidate[k] = may_enter(target, word, threshold)
         distance = reflect(target, length)
         positions[k] = distance if outside else -distance

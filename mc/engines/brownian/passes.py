@@ -200,8 +200,8 @@ def move_all_in_plane(
 ):
     """Do what `move_all` does where places along the membrane are tracked, from `places_along` to `places_target`.
 
-    If `has_field` is 0 the baths have none, and ions are added up only if `asked_for`, see `shares.find_share`, is
-    not 0.
+    If `has_field` is 0 the baths have none, and ions are added up only if `asked_for` is not 0, see
+    `shares.find_share_in_tables`.
     """
     for chunk in prange(scratch.n_candidates.size):
         move_chunk_in_plane(

@@ -275,11 +275,21 @@ def place_in_mouth(channel, channel_type, mouths, key, ion, step):
 @compiled
 def find_patch(site, side, mesh, lengths):
     """Return the cells within SENSING_REACH of a site: how many along the normal, how many along the membrane, the
-    first of these, which may be below zero on the periodic axis."""
+    first of these on the periodic axis."""
     spacing, spacing_along = 1.0 / mesh.inverse_spacing, 1.0 / mesh.inverse_spacing_along
     n_normal = max(1, min(sensed_cells(spacing), int64(lengths[side] / spacing)))
     n_along = min(2 * int64(SENSING_REACH / spacing_along) + 1, mesh.n_along)
-    return n_normal, n_along, int64(site / spacing_along) - n_along // 2
+    first = int64(site / spacing_along) - n_along // 2
+    return n_normal, n_along, first if first >= 0 else first + mesh.n_along
+
+
+@internal
+def sum_along(row, first, n):
+    """Return the sum of `n` numbers of a periodic row from the `first` on, at most a period beyond its end."""
+    total = 0.0
+    for k in range(first, first + n):
+        total += row[k if k < row.size else k - row.size]
+    return total
 
 
 @internal
@@ -300,11 +310,9 @@ def local_concentrations_at(site, plane, lengths, ions_per_volume, concentration
             weight = 0.0
             for entry in range(n_normal + 1):
                 share = 0.5 if entry == n_normal and not ends_at_wall else 1.0
-                row = (side * mesh.stride + entry) * mesh.n_along
-                for k in range(n_along + 1):
-                    share_along = 0.5 if k == 0 or k == n_along else 1.0
-                    node = row + (first + k) % mesh.n_along
-                    weight += share * share_along * plane.sums.weights[species, node]
+                start = (side * mesh.stride + entry) * mesh.n_along
+                row = plane.sums.weights[species, start : start + mesh.n_along]
+                weight += share * 0.5 * (sum_along(row, first, n_along) + sum_along(row, first + 1, n_along))
             concentrations[species, side] = weight / WEIGHT_ONE / volume / ions_per_volume
 
 
@@ -316,11 +324,11 @@ def local_potential_at(site, plane, lengths):
     for side in range(2):
         n_normal, n_along, first = find_patch(site, side, mesh, lengths)
         total = 0.0
-        for row in range(side * mesh.stride, side * mesh.stride + n_normal):
-            for k in range(n_along):
-                node = row * mesh.n_along + (first + k) % mesh.n_along
-                # A node is the near end of its cell along the normal.
-                total += 0.5 * (plane.potential[node] + plane.potential[node + mesh.n_along])
+        for entry in range(n_normal + 1):
+            # A node is the near end of its cell along the normal: the outermost have but one cell in the patch.
+            share = 0.5 if entry == 0 or entry == n_normal else 1.0
+            start = (side * mesh.stride + entry) * mesh.n_along
+            total += share * sum_along(plane.potential[start : start + mesh.n_along], first, n_along)
         mean = total / (n_normal * n_along)
         potential += mean if side == 0 else -mean
     return potential

@@ -22,7 +22,6 @@ from mc.field.differences import (
     normal_difference,
     rise,
 )
-from mc.field.mesh import find_transverse_cell
 from mc.field.shares import COMMON, OWN, add_shares, find_shares
 from mc.field.vectors import fetch
 
@@ -107,7 +106,7 @@ def step_on_two_axes(
     `displacement_along`: by which it drifts, nm; `length` and `threshold` are those of its side.
     """
     moved = place + (displacement_along + product(scale, centre_transverse(word)))
-    target = aim(x, displacement, product(scale, centre_normal(word)), length)
+    target = aim(x, displacement, product(scale, centre_normal(word)))
     distance = reflect(target, length)
     return (
         distance if x > float32(0.0) else -distance,
@@ -139,10 +138,8 @@ def move_on_two_axes(
     """
     both = difference_of_both(upper, lower)
     scaled, scaled_along = product(abs(x), mesh.inverse_spacing), product(place, mesh.inverse_spacing_along)
-    fraction = find_fraction(scaled, int32(scaled))
-    fraction_along = find_fraction(scaled_along, find_transverse_cell(scaled_along, mesh.n_along))
-    along = product(factor_along, rise(difference_along(lower), both, fraction))
-    displacement = product(factor, rise(normal_difference(upper), both, fraction_along))
+    along = product(factor_along, rise(difference_along(lower), both, find_fraction(scaled)))
+    displacement = product(factor, rise(normal_difference(upper), both, find_fraction(scaled_along)))
     return step_on_two_axes(
         x, place, word, displacement, along, scale, width, turns_per_length, length, threshold
     )
@@ -257,7 +254,7 @@ def move_piece(
     """Drift, diffuse and deposit a piece of a block, the ions from `first` to `last`; return if any is a candidate.
 
     With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words. `asked_for`: see
-    `shares.find_share`.
+    `shares.find_share_in_tables`.
     """
     x, y = positions[first:last], places_along[first:last]
     looked_up = sheet.looked_up[chunk, : last - first]

@@ -179,9 +179,17 @@ def test_entry_from_outside_counts_closed_channels_too_and_from_inside_open_ones
 
 
 def test_touching_is_certain_at_or_beyond_the_end():
-    assert crossing.touches(0.0, 1.0, 0.1) == 1.0
-    assert crossing.touches(1.0, -0.1, 0.1) == 1.0
-    assert crossing.touches(0.3, 0.2, 0.1) == pytest.approx(math.exp(-1.2))
+    assert crossing.touching_exponent(0.0, 1.0, 0.1) == 0.0
+    assert crossing.touching_exponent(1.0, -0.1, 0.1) == 0.0
+    assert crossing.touching_exponent(0.3, 0.2, 0.1) == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1e-12, 0.3, 1.2, 8.0, 700.0, 1e300, math.inf])
+def test_a_draw_is_compared_with_an_exponential_as_if_it_had_been_computed(exponent):
+    chance = math.exp(-exponent)
+    draws = [draw for draw in (1e-10, 0.1, 0.5, 0.999999, 0.99 * chance, 1.01 * chance) if 0.0 < draw < 1.0]
+    for draw in draws:
+        assert crossing.is_below_exponential(draw, exponent) == (draw < chance)
 
 
 @pytest.mark.parametrize("drift", [-0.4, 0.0, 0.7])
@@ -190,7 +198,10 @@ def test_the_bridge_gives_the_first_passage_of_drifting_brownian_motion(drift):
     start, variance = 0.5, 0.3
     deviation = math.sqrt(variance)
     touched, _ = quad(
-        lambda end: norm.pdf(end, start + drift, deviation) * crossing.touches(start, end, variance),
+        lambda end: (
+            norm.pdf(end, start + drift, deviation)
+            * math.exp(-crossing.touching_exponent(start, end, variance))
+        ),
         -5.0,
         6.0,
         points=[0.0],
@@ -313,10 +324,10 @@ def test_a_closed_gate_reflects_the_drifting_walk_exactly():
     assert abs(total / n - 0.5) < 5.0 * error
 
 
-def test_lowest_point_inverts_touches():
+def test_lowest_point_inverts_the_chance_to_touch():
     """P(lowest point < 0) is the chance to touch zero. 20000 draws, 5 sigma."""
     rng = np.random.default_rng(3)
-    n, chance = 20_000, crossing.touches(0.3, 0.5, 0.4)
+    n, chance = 20_000, math.exp(-crossing.touching_exponent(0.3, 0.5, 0.4))
     below = sum(crossing.lowest_point(0.3, 0.5, 0.4, draw) < 0.0 for draw in rng.random(n))
     assert abs(below - n * chance) < 5.0 * math.sqrt(n * chance * (1.0 - chance))
 

@@ -35,7 +35,7 @@ def test_words_begin_with_a_cache_line(shape):
         (0.26, 0.8, STRIDE + 2, 1),
         (-float(PARKED), 3.1, STRIDE, 4),
         (float(PARKED), 3.1, 2 * STRIDE + 1, 4),
-        (0.01, 6.0, STRIDE + 1, 7),
+        (0.01, 6.0, STRIDE + 1, 0),
         (0.01, -1.0, STRIDE + 1, 7),
     ],
 )
