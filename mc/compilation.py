@@ -21,7 +21,7 @@ import llvmlite.binding
 import numba
 
 _PACKAGE = Path(__file__).parent
-_KERNEL = re.compile(rb"^ *@(compiled|internal|parallel|entry_point|intrinsic)$", re.MULTILINE)
+_KERNEL = re.compile(rb"^ *@(compiled|internal|inlined|parallel|entry_point|intrinsic)$", re.MULTILINE)
 
 # Numba's type hints know neither its settings nor all options of its decorator.
 _settings: Any = numba.config
@@ -110,6 +110,10 @@ _INTERNAL = {
 internal = _njit(**_INTERNAL)
 """A kernel that only other kernels call and that allocates nothing: without the way in from Python and without
 reference counts it compiles several times faster."""
+
+inlined = _njit(**_INTERNAL, forceinline=True)
+"""An internal kernel that becomes part of every kernel that calls it. For what is done with single ions and the large
+tuples of an engine: to pass hundreds of fields on takes longer than most of that."""
 
 parallel = _njit(**_INTERNAL, parallel=_PRANGE_ALONE)
 """An internal kernel whose `prange` loop runs on all threads. Give each pass of the loop memory of its own."""

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import uint32, uint64
 
-from mc.compilation import compiled
+from mc.compilation import compiled, internal
 
 (
     PLACEMENT,
@@ -105,10 +105,16 @@ def stream_key(seed, stream):
 
 
 @compiled
+def as_uniform(word):
+    """Return a random word as a number in the open interval (0, 1)."""
+    return (word + 0.5) * _TO_UNIT
+
+
+@compiled
 def uniform(key, entity, step):
     """Return one number in the open interval (0, 1)."""
     word, _ = threefry(uint32(entity), uint32(step), key[0], key[1])
-    return (word + 0.5) * _TO_UNIT
+    return as_uniform(word)
 
 
 @compiled
@@ -124,7 +130,14 @@ def uniforms(key, n, step):
 def uniform_pair(key, entity, step):
     """Return two independent numbers in the open interval (0, 1)."""
     word_0, word_1 = threefry(uint32(entity), uint32(step), key[0], key[1])
-    return (word_0 + 0.5) * _TO_UNIT, (word_1 + 0.5) * _TO_UNIT
+    return as_uniform(word_0), as_uniform(word_1)
+
+
+@internal
+def draw_pairs(entities, step, key, words_0, words_1):
+    """Write the words of the `uniform_pair` of each entity, uint32: all together they cost a tenth."""
+    for k in range(entities.size):
+        words_0[k], words_1[k] = threefry(entities[k], step, key[0], key[1])
 
 
 @compiled

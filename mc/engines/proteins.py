@@ -158,6 +158,16 @@ def make_pumps(scenario: Scenario, names: tuple[str, ...], valences: NDArray, se
     )
 
 
+def find_sensed(channels: Channels, pumps: Pumps, n_species: int) -> NDArray[np.bool_]:
+    """Return whether the cycles of pumps or the gates of channels depend on the ions of each species, (species,)."""
+    is_sensed = np.zeros(n_species, dtype=np.bool_)
+    is_sensed[np.any(pumps.exponents > 0.0, axis=(0, 2))] = True
+    ligands = channels.laws["ligand"]
+    # Of each species that inside and that outside; those of the protocol come after them.
+    is_sensed[ligands[(ligands != NO_LIGAND) & (ligands < 2 * n_species)] // 2] = True
+    return is_sensed
+
+
 def remember(channels: Channels, pumps: Pumps, amplifier: Amplifier) -> dict[str, NDArray]:
     """Return the arrays of proteins and amplifier that change as steps are made, by name."""
     return {

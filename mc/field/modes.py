@@ -308,16 +308,16 @@ def store_potential(lanes, first, last, modes, potential):
 
 
 @parallel
-def transform_charges(node_charges, modes, workspace):
+def transform_charges(node_charges, unit, modes, workspace):
     """Write the spectrum of the charge per area at each row.
 
-    `node_charges`: (2 * stride * modes,) integers in units of e/WEIGHT_ONE.
+    `node_charges`: (2 * stride * modes,) integers in units of e/unit.
     """
     rows = workspace.spectrum.shape[1]
     workers = workspace.buffers.shape[0]
     batches = (rows + LANES - 1) // LANES
     # The transform is its own inverse but for the number of modes, which is put in here.
-    scale = modes.turns.dtype.type(1.0 / (WEIGHT_ONE * modes.node_area * modes.wavenumbers.size))
+    scale = modes.turns.dtype.type(1.0 / (unit * modes.node_area * modes.wavenumbers.size))
     for worker in prange(workers):
         buffers = workspace.buffers[int64(worker)]
         for batch in range(worker * batches // workers, (worker + 1) * batches // workers):
@@ -381,7 +381,8 @@ def share_between_faces(profile, wavenumbers, depth, thickness, inner_face, oute
     """
     for m in range(profile.size):
         k = wavenumbers[m]
-        at_inner, at_outer, across = decay(k * depth), decay(k * (thickness - depth)), decay(k * thickness)
+        at_inner, at_outer = decay(k * depth), decay(k * (thickness - depth))
+        across = at_inner * at_outer
         charge = profile[m] / (1.0 - across * across)
         inner_face[m] += charge * (at_inner - across * at_outer)
         outer_face[m] += charge * (at_outer - across * at_inner)
@@ -472,9 +473,10 @@ def transform_potential(modes, workspace, potential):
 def solve_modes(node_charges, charges_in_slab, modes, factors, workspace, potential):
     """Write the potential at each node in mV, (2 * stride * modes,), zero at the far end outside.
 
-    `charges_in_slab`: (ions, 2 + axes) charge in e, depth from the inner face in nm, place along each axis in nm.
+    `node_charges`: see `transform_charges`, in units of e/WEIGHT_ONE. `charges_in_slab`: (ions, 2 + axes) charge in
+    e, depth from the inner face in nm, place along each axis in nm.
     """
-    transform_charges(node_charges, modes, workspace)
+    transform_charges(node_charges, WEIGHT_ONE, modes, workspace)
     for i in range(charges_in_slab.shape[0]):
         add_charge_in_slab(
             charges_in_slab[i, 0], charges_in_slab[i, 1], charges_in_slab[i, 2:], modes, workspace

@@ -6,8 +6,8 @@ one word of 64 bits, so that an ion writes to one place in memory; a word that m
 emptied into wider sums. Between two passes over the ions the tables that each thread has added to are merged. All
 sums are of integers: the charges are the same in any order of the ions.
 
-The field asks for no more than the charges: ions of all species of a valence add to one table then, and only beside
-the membrane, where proteins may sense them, or where their number is asked for, to that of their species.
+The field asks for no more than the charges: ions of all species of a valence add to one table then. A species that
+proteins sense adds to one of its own beside the membrane, and all species do everywhere where they are to be counted.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import WEIGHT_ONE, find_cell, product, smaller
+from mc.field.deposition import find_cell, product, smaller
 from mc.field.mesh import (
     Mesh,
     find_place,
@@ -38,8 +38,9 @@ _COUNT, _NORMAL, _ALONG = 3 * _BITS, 2 * _BITS, _BITS
 
 _ALL = (1 << _BITS) - 1
 
-FULL = (1 << (_BITS - SHARE_BITS)) - 1
-"""Ions in a word after which it is emptied, so that no sum of fractions reaches into the next one."""
+FULL = 1 << (_BITS - SHARE_BITS)
+"""Ions in a word at which it is emptied: so many fractions below 1 do not reach into the next sum, and only then is
+the first bit of the word set."""
 
 PARTS = 4
 """Sums in a word: ions, distances along the normal and along the membrane, products."""
@@ -60,6 +61,9 @@ class Tables(NamedTuple):
     """(chunks, species * entries along the normal) whether any have been in an entry."""
     starts: np.ndarray
     """(species, 2) uint32, where the table of a species' own begins, and that in common: see OWN, COMMON."""
+    weighed: np.ndarray
+    """(species,) uint32, entries along the normal beside the membrane in which a species is weighed: as far as it, or
+    one that has a table in common with it, is sensed."""
     are_used: np.ndarray
     """(chunks, species, 2) whether ions of a chunk add to the table of a species as their own, as that in common."""
 
@@ -68,9 +72,11 @@ class Sums(NamedTuple):
     """What the ions add up to at each node; a table has 2 * stride * n_along of them."""
 
     weights: np.ndarray
-    """(species, nodes) int64, ions in units of 1/WEIGHT_ONE, each as of the last time that they were asked for."""
+    """(species, nodes) int32, ions in units of 1/SHARE_ONE; 0 where a species is not weighed, see `Tables`."""
     charges: np.ndarray
-    """(nodes,) int64, in units of e/WEIGHT_ONE."""
+    """(nodes,) int32, in units of e/SHARE_ONE."""
+    counts: np.ndarray
+    """(species, 2 * stride) int64, ions in each entry when they were last told apart; single ones change nothing."""
 
 
 class MergeScratch(NamedTuple):
@@ -85,16 +91,22 @@ class MergeScratch(NamedTuple):
 def make_sums(mesh: Mesh, n_species: int) -> Sums:
     """Return empty sums."""
     n = 2 * mesh.stride * mesh.n_along
-    return Sums(np.zeros((n_species, n), dtype=np.int64), np.zeros(n, dtype=np.int64))
+    return Sums(
+        weights=np.zeros((n_species, n), dtype=np.int32),
+        charges=np.zeros(n, dtype=np.int32),
+        counts=np.zeros((n_species, 2 * mesh.stride), dtype=np.int64),
+    )
 
 
-def make_tables(mesh: Mesh, valences: np.ndarray, chunk_species: np.ndarray) -> Tables:
+def make_tables(mesh: Mesh, valences: np.ndarray, chunk_species: np.ndarray, weighed: np.ndarray) -> Tables:
     """Return empty tables. A cell holds 262,143 charges, all species together.
 
-    `chunk_species`: (chunks, 2) the first and the last species with ions in each chunk.
+    `chunk_species`: (chunks, 2) the first and the last species with ions in each chunk; `weighed`: (species,) entries
+    in which each is sensed.
     """
     size, chunks, n_species = table_size(mesh), len(chunk_species), valences.size
-    first_alike = np.argmax(valences == valences[:, np.newaxis], axis=1)
+    is_alike = valences == valences[:, np.newaxis]
+    first_alike = np.argmax(is_alike, axis=1)
     are_used = np.zeros((chunks, n_species, 2), dtype=np.uint8)
     for chunk, (first, last) in enumerate(chunk_species):
         are_used[chunk, first : last + 1, OWN] = 1
@@ -104,6 +116,7 @@ def make_tables(mesh: Mesh, valences: np.ndarray, chunk_species: np.ndarray) -> 
         spilled=np.zeros((chunks, PARTS, n_species * size), dtype=np.int32),
         has_spilled=np.zeros((chunks, n_species * size // mesh.row), dtype=np.uint8),
         starts=(np.column_stack([np.arange(n_species), first_alike]) * size).astype(np.uint32),
+        weighed=np.where(is_alike, weighed, 0).max(axis=1).astype(np.uint32),
         are_used=are_used,
     )
 
@@ -152,27 +165,36 @@ def find_share(x, place_along, mesh):
 
 
 @compiled
-def find_share_in_tables(x, place_along, mesh, asked_for, own, common):
+def entries_apart(all_apart, weighed, mesh):
+    """Return in how many entries beside the membrane a species adds to a table of its own, as uint32.
+
+    That is as far as it is `weighed`, or wherever it is if `all_apart`, where ions of all species are counted.
+    """
+    return uint32(mesh.stride) if all_apart else uint32(weighed)
+
+
+@compiled
+def find_share_in_tables(x, place_along, mesh, apart, own, common):
     """Return where the cell of an ion is in the tables, and the last three of `find_share`.
 
-    `own` and `common`: where its tables begin, the first being for `asked_for` entries along the normal beside the
-    membrane; all three uint32.
+    `own` and `common`: where its tables begin, the first being for entries up to `apart`, see `entries_apart`; all
+    three uint32.
     """
     entry, cell, normal, along, both = find_share(x, place_along, mesh)
-    start = own if entry < asked_for else common
+    start = own if entry < apart else common
     entry = uint32(entry + (uint32(mesh.stride + 1) if x > float32(0.0) else uint32(0)))
     return uint32(start + find_place(entry, cell, mesh.row)), normal, along, both
 
 
 @internal
-def find_shares(positions, places_along, mesh, asked_for, own, common, cells, halves):
+def find_shares(positions, places_along, mesh, apart, own, common, cells, halves):
     """Write where in the tables the cell of each ion is, and what it adds there, as both halves of a word.
 
     `positions` to `common`: see `find_share_in_tables`; `halves`: (2 * ions,) uint32, the lower one first.
     """
     for k in range(positions.size):
         place, normal, along, both = find_share_in_tables(
-            positions[k], places_along[k], mesh, asked_for, own, common
+            positions[k], places_along[k], mesh, apart, own, common
         )
         cells[k] = place
         halves[2 * k] = uint32(uint32(along << uint32(_ALONG)) | both)
@@ -190,7 +212,7 @@ def add_shares(shares, cells, row, words, spilled, has_spilled):
         cell = cells[k]
         word = words[cell] + shares[k]
         words[cell] = word
-        if word >= uint64(FULL << _COUNT):
+        if int64(word) < 0:
             words[cell] = uint64(0)
             spill(word, cell, spilled)
             has_spilled[cell // row] = 1
@@ -261,27 +283,29 @@ def at_near_nodes(ions, normal, along, both, along_before, both_before):
 def share_among_nodes(parts, carried, nodes):
     """Write what the nodes of an entry get, of its own cells and of those before, and carry the rest to the next.
 
-    `nodes`: (n_along,), in units of 1/WEIGHT_ONE; `carried`: (n_along,), in those of 1/SHARE_ONE.
+    `nodes` and `carried`: (n_along,), in units of 1/SHARE_ONE.
     """
     ions, normal, along, both = parts[0], parts[1], parts[2], parts[3]
-    unit, last = int64(WEIGHT_ONE // SHARE_ONE), ions.size - 1
+    last = ions.size - 1
     at_near = at_near_nodes(ions[0], normal[0], along[0], both[0], along[last], both[last])
-    nodes[0] = unit * (carried[0] + at_near)
+    nodes[0] = carried[0] + at_near
     carried[0] = normal[0] - both[0] + both[last]
     for k in range(1, ions.size):
         at_near = at_near_nodes(ions[k], normal[k], along[k], both[k], along[k - 1], both[k - 1])
-        nodes[k] = unit * (carried[k] + at_near)
+        nodes[k] = carried[k] + at_near
         carried[k] = normal[k] - both[k] + both[k - 1]
 
 
 @internal
-def merge_entry(tables, valences, entry, row, is_asked_for, parts, carried, nodes, sums):
-    """Do what `merge_tables` does for an entry of its tables; `nodes`: the slice of its nodes in the sums."""
-    own, charges = parts[0], parts[1]
-    kind = OWN if is_asked_for else COMMON
+def merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums):
+    """Do what `merge_tables` does for an entry along the normal of a side."""
+    own, charges, row = parts[0], parts[1], side * mesh.stride + entry
+    nodes = slice(row * mesh.n_along, (row + 1) * mesh.n_along)
     charges[:] = 0
     for species in range(valences.size):
-        if is_asked_for:
+        is_apart = entry < entries_apart(all_apart, tables.weighed[species], mesh)
+        kind = OWN if is_apart else COMMON
+        if is_apart:
             own[:] = 0
         for chunk in range(tables.words.shape[0]):
             if tables.are_used[chunk, species, kind]:
@@ -289,15 +313,17 @@ def merge_entry(tables, valences, entry, row, is_asked_for, parts, carried, node
                     tables.words[chunk],
                     tables.spilled[chunk],
                     tables.has_spilled[chunk],
-                    tables.starts[species, kind] // row + entry,
-                    row,
-                    int32(1 if is_asked_for else valences[species]),
-                    own if is_asked_for else charges,
+                    tables.starts[species, kind] // mesh.row + row + side,
+                    mesh.row,
+                    int32(1 if is_apart else valences[species]),
+                    own if is_apart else charges,
                 )
-        if is_asked_for:
+        if is_apart:
+            sums.counts[species, row] = own[0].sum()
             for part in range(PARTS):
                 add_multiple(own[part], int32(valences[species]), charges[part])
-            share_among_nodes(own, carried[species], sums.weights[species, nodes])
+            if entry < tables.weighed[species]:
+                share_among_nodes(own, carried[species], sums.weights[species, nodes])
     share_among_nodes(charges, carried[valences.size], sums.charges[nodes])
 
 
@@ -322,46 +348,35 @@ def empty_entry(tables, entry, row):
 
 
 @internal
-def merge_entries(tables, valences, mesh, first, last, asked_for, parts, carried, sums):
+def merge_entries(tables, valences, mesh, first, last, all_apart, parts, carried, sums):
     """Do what `merge_tables` does for the rows of nodes from `first` to `last`, without what other workers leave."""
-    stride, n_along = mesh.stride, mesh.n_along
     carried[:] = 0
-    for nodes in range(first, last):
-        side, entry = nodes // stride, nodes % stride
+    for row in range(first, last):
+        side, entry = row // mesh.stride, row % mesh.stride
         if entry == 0:
             carried[:] = 0
-        merge_entry(
-            tables,
-            valences,
-            nodes + side,
-            mesh.row,
-            entry < asked_for,
-            parts,
-            carried,
-            slice(nodes * n_along, (nodes + 1) * n_along),
-            sums,
-        )
-        if entry == stride - 1:
-            empty_entry(tables, nodes + side + 1, mesh.row)
+        merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums)
+        if entry == mesh.stride - 1:
+            empty_entry(tables, row + side + 1, mesh.row)
 
 
 @internal
-def pass_on(carried, nodes, mesh, asked_for, sums):
+def pass_on(carried, row, mesh, weighed, sums):
     """Add what a worker has left for a row of nodes that are another's."""
-    here, unit = slice(nodes * mesh.n_along, (nodes + 1) * mesh.n_along), WEIGHT_ONE // SHARE_ONE
-    if nodes % mesh.stride != 0:
-        add_multiple(carried[carried.shape[0] - 1], unit, sums.charges[here])
-        if nodes % mesh.stride < asked_for:
-            for species in range(carried.shape[0] - 1):
-                add_multiple(carried[species], unit, sums.weights[species, here])
+    nodes = slice(row * mesh.n_along, (row + 1) * mesh.n_along)
+    if row % mesh.stride != 0:
+        add_multiple(carried[carried.shape[0] - 1], int32(1), sums.charges[nodes])
+        for species in range(carried.shape[0] - 1):
+            if row % mesh.stride < weighed[species]:
+                add_multiple(carried[species], int32(1), sums.weights[species, nodes])
 
 
 @parallel
-def merge_tables(tables, valences, mesh, asked_for, scratch, sums):
-    """Write the charges of all ions at the nodes, and the weights of each species, and empty the tables.
+def merge_tables(tables, valences, mesh, all_apart, scratch, sums):
+    """Write the charges of all ions at the nodes, and of each species the counts and weights, and empty the tables.
 
-    `asked_for`: the weights of so many entries along the normal beside the membrane are written, others stay as they
-    are; the ions are in the tables as `find_shares` has put them there with the same number.
+    Weights are written as far as species are weighed, counts as far as they add to tables of their own, others stay
+    as they are; `all_apart`: see `entries_apart`, and so it was when ions were added.
     """
     workers, n_rows = scratch.parts.shape[0], 2 * mesh.stride
     for i in prange(workers):
@@ -373,21 +388,24 @@ def merge_tables(tables, valences, mesh, asked_for, scratch, sums):
             mesh,
             first,
             last,
-            asked_for,
+            all_apart,
             scratch.parts[worker],
             scratch.carried[worker],
             sums,
         )
     for worker in range(workers - 1):
-        pass_on(scratch.carried[worker], (worker + 1) * n_rows // workers, mesh, asked_for, sums)
+        pass_on(scratch.carried[worker], (worker + 1) * n_rows // workers, mesh, tables.weighed, sums)
 
 
 # --- single ions ---
 
 
 @internal
-def add_ion(x, place_along, ions, species, valence, mesh, sums):
-    """Add one ion to the sums exactly as a table of its own would be merged, or take it out with `ions` = -1."""
+def add_ion(x, place_along, ions, species, valence, weighed, mesh, sums):
+    """Add one ion to the sums exactly as a table of its own would be merged, or take it out with `ions` = -1.
+
+    `weighed`: see `Tables`, of its species.
+    """
     entry, cell, normal, along, both = find_share(x, place_along, mesh)
     near, following = int64(cell), int64((cell + 1) % mesh.n_along)
     normal, along, both = int64(normal), int64(along), int64(both)
@@ -397,21 +415,21 @@ def add_ion(x, place_along, ions, species, valence, mesh, sums):
             at_next = both if far else along - both
             of_entry = normal if far else SHARE_ONE - normal
             for node, share in ((near, of_entry - at_next), (following, at_next)):
-                weight = ions * share * (WEIGHT_ONE // SHARE_ONE)
-                sums.weights[species, row + node] += weight
-                sums.charges[row + node] += valence * weight
+                sums.charges[row + node] += valence * ions * share
+                if entry + far < weighed:
+                    sums.weights[species, row + node] += ions * share
 
 
 @internal
-def withdraw(x, place_along, species, valence, mesh, sums):
+def withdraw(x, place_along, species, valence, weighed, mesh, sums):
     """Take one ion out of the sums, exactly as it had been put in."""
-    add_ion(x, place_along, -1, species, valence, mesh, sums)
+    add_ion(x, place_along, -1, species, valence, weighed, mesh, sums)
 
 
 @internal
-def restore(x, place_along, species, valence, mesh, sums):
+def restore(x, place_along, species, valence, weighed, mesh, sums):
     """Put one ion into the sums."""
-    add_ion(x, place_along, 1, species, valence, mesh, sums)
+    add_ion(x, place_along, 1, species, valence, weighed, mesh, sums)
 
 
 # --- ions counted in cells, for who looks at them ---

@@ -17,7 +17,12 @@ LANES = 8
 
 INDEX, LANE = ir.IntType(64), ir.IntType(32)
 
-_KINDS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int64: INDEX}
+_KINDS = {
+    types.float32: ir.FloatType(),
+    types.float64: ir.DoubleType(),
+    types.int32: LANE,
+    types.int64: INDEX,
+}
 
 
 class Vector(types.Type):

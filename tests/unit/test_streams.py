@@ -83,6 +83,16 @@ def test_numbers_of_a_pair_are_different_and_the_first_is_the_single_one():
     assert first != second
 
 
+def test_pairs_drawn_together_are_those_drawn_one_by_one():
+    key, entities = streams.stream_key(1, streams.ENTRY), np.array([3, 900, ALL_ONES, 0, 3], np.uint32)
+    words = np.zeros((2, entities.size), np.uint32)
+    streams.draw_pairs.py_func(entities, np.uint32(4), key, *words)
+    pairs = [streams.uniform_pair(key, entity, 4) for entity in entities]
+    np.testing.assert_array_equal(
+        [[streams.as_uniform(word) for word in row] for row in words], np.transpose(pairs)
+    )
+
+
 def test_exponential_numbers_have_mean_and_variance_one():
     """20,000 draws; bounds of 5 standard errors, 1/sqrt(n) of the mean and sqrt(8/n) of the variance."""
     key = streams.stream_key(5, streams.WAITING)

@@ -9,9 +9,9 @@ from mc import streams
 from mc.engines.brownian.crossing import Pores
 from mc.engines.brownian.exchange import Reservoirs
 from mc.engines.brownian.passes import Leavers
-from mc.engines.brownian.plane import Mouths, Plane
+from mc.engines.brownian.plane import Mouths, Plane, sensed_cells
 from mc.engines.brownian.plane_motion import PIECE, Sheet
-from mc.engines.brownian.sorting import STRIPE
+from mc.engines.brownian.sorting import PARTS, STRIPE
 from mc.engines.brownian.stepping import Box, Ions
 from mc.field import modes, shares
 from mc.field.differences import make_differences
@@ -82,6 +82,7 @@ def make_plane(
     conductivities: NDArray[np.float64],
     drops: NDArray[np.float64],
     placement: Placement,
+    is_sensed: NDArray[np.bool_],
     seed: int,
     chunk_blocks: NDArray[np.int64],
     threads: int,
@@ -89,6 +90,7 @@ def make_plane(
     """Return the plane of a scenario: ions uniform along it, proteins in their places, the field factorised.
 
     `conductivities`: (2 * stride,) at the start, e/(mV nm ns); `drops`: (channels,) what the potential is put in;
+    `is_sensed`: (species,) whether pumps or gates sense a species, see `proteins.find_sensed`;
     `chunk_blocks`: see `stepping.Scratch`.
     """
     chunks = chunk_blocks.size - 1
@@ -129,7 +131,7 @@ def make_plane(
         mesh=mesh,
         transverse=transverse,
         names=np.arange(n_ions, dtype=np.uint32),
-        stripe_starts=np.zeros((n_species, -(-cells[-1] // STRIPE) + 1), dtype=np.int64),
+        stripe_starts=np.zeros((n_species, PARTS, -(-cells[-1] // STRIPE)), dtype=np.int64),
         sums=shares.make_sums(mesh, n_species),
         sheet=sheet,
         mouths=_make_mouths(scenario, ions, box, pores, drops, placement),
@@ -139,7 +141,9 @@ def make_plane(
         implicit=implicit,
         exact=exact,
         workspace=modes.make_workspace(box_modes, threads),
-        tables=shares.make_tables(mesh, ions.valences, chunk_species),
+        tables=shares.make_tables(
+            mesh, ions.valences, chunk_species, np.where(is_sensed, sensed_cells(grid.spacing) + 1, 0)
+        ),
         merge_scratch=shares.make_merge_scratch(mesh, n_species, threads),
         potential=np.zeros(n_cells, dtype=np.float32),
         sampled=np.zeros(2 * grid.stride),

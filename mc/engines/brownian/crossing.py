@@ -24,11 +24,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, int64, uint32
 
-from mc.compilation import compiled, internal
+from mc.compilation import compiled, inlined, internal
 from mc.engines.brownian.motion import reflect
 from mc.engines.brownian.plane import find_group, is_beneath, name_of, place_in_mouth, put_in, take_out
 from mc.field.deposition import PARKED, Sums
-from mc.streams import normal_pair, uniform_pair
+from mc.streams import as_uniform, draw_pairs, normal_pair, uniform_pair
 
 INSIDE, OUTSIDE = 0, 1
 OUTWARD, INWARD = 0, 1
@@ -228,7 +228,22 @@ def set_mouth_exponents(
             )
 
 
-@internal
+@inlined
+def sum_captures(position, species, side, pores, scene, mouths):
+    """Return the capture per mouth area, summed over the mouths at a place along a face, nm2/ns."""
+    total = 0.0
+    n_bins = mouths.bin_start.size - 1
+    which = min(int64(position / mouths.period * n_bins), n_bins - 1)
+    for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
+        channel = mouths.bin_channels[k]
+        chain = scene.chains[channel]
+        if is_beneath(position, mouths.sites[channel], mouths.widths[chain.channel_type], mouths.period):
+            capture = pores.capture[chain.channel_type, chain.level, species, side]
+            total += capture / mouths.areas[chain.channel_type]
+    return total
+
+
+@inlined
 def sum_velocities(position, species, side, limit, pores, scene, mouths):
     """Return the velocity of entry at a place along a face, nm/ns, and the last channel that it was summed over.
 
@@ -258,7 +273,17 @@ def sum_velocities(position, species, side, limit, pores, scene, mouths):
     return total, chosen
 
 
-@internal
+@inlined
+def share_of_captures(ion, species, side, pores, scene, plane):
+    """Return what the mouths beside an ion take of a species over what those at the most crowded place do at most."""
+    if plane is None:
+        return 1.0
+    place = plane.transverse[0, ion]
+    captures = sum_captures(place, species, side, pores, scene, plane.mouths)
+    return captures / plane.mouths.most_capture[species]
+
+
+@inlined
 def chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, scene, plane):
     """Return the chance that an ion which was reflected at a face enters a pore there."""
     if plane is None:
@@ -269,7 +294,7 @@ def chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, 
     return entry_probability(exponent, overshoot)
 
 
-@internal
+@inlined
 def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
     """Return the channel that an entering ion takes; `draw`: uniform in (0, 1)."""
     if plane is None:
@@ -280,7 +305,7 @@ def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
     return chosen
 
 
-@internal
+@inlined
 def slope_in(channel, species, scene, plane):
     """Return u = z E/(kT/e) along x in a pore as the field was found, 1/nm."""
     if plane is None:
@@ -288,7 +313,7 @@ def slope_in(channel, species, scene, plane):
     return scene.slope_per_drop[species] * plane.mouths.drops[channel]
 
 
-@internal
+@inlined
 def place_exit(ion, channel, channel_type, step, plane):
     """Choose where along the membrane an ion leaves its pore, where that is tracked."""
     if plane is not None:
@@ -376,7 +401,7 @@ def walk_in_pore(
     return depth, 0.0, 0.0
 
 
-@internal
+@inlined
 def admit(ion, species, pores, n_at_level, scene, draw, plane):
     """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
     x = scene.positions[ion]
@@ -394,7 +419,7 @@ def admit(ion, species, pores, n_at_level, scene, draw, plane):
     put_in(ion, PARKED, species, scene.sums, plane)
 
 
-@internal
+@inlined
 def release(row, side, distance, species, pores, scene, step, crossings, plane):
     """Put the ion of a row of the pore table into the bath on `side`, and count the crossing if it is one.
 
@@ -424,7 +449,7 @@ def release(row, side, distance, species, pores, scene, step, crossings, plane):
     pores.n_ions[0] -= 1
 
 
-@internal
+@inlined
 def walk(row, moved, duration, pores, scene, step, crossings, plane):
     """Walk the ion of a row of the pore table for `duration` ns; if it comes out, it is then back in a bath.
 
@@ -466,6 +491,42 @@ def walk_all(pores, scene, time_step, step, crossings, plane):
         walk(row, 0.0, time_step, pores, scene, step, crossings, plane)
 
 
+@inlined
+def admit_candidate(
+    ion,
+    entry_draw,
+    channel_draw,
+    pores,
+    n_at_level,
+    exponents,
+    thresholds,
+    scene,
+    time_step,
+    step,
+    crossings,
+    plane,
+):
+    """Let an ion enter a pore or not; both draws are uniform in (0, 1)."""
+    species = find_group(ion, scene.first_ion)
+    side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
+    # A reflected ion is as far from the face as its move went beyond it.
+    overshoot = abs(scene.positions[ion])
+    # The first draw, made with the move, has already let through `threshold` of 256.
+    draw = entry_draw * thresholds[species, side] / 256.0
+    # No chance is above its exponent, in the plane that of the place with the most mouths: few ions need know theirs.
+    largest = exponents[species, side] * overshoot
+    if draw >= largest or draw >= largest * share_of_captures(ion, species, side, pores, scene, plane):
+        return
+    probability = chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, scene, plane)
+    if draw < probability:
+        admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
+        # Given that it is below the chance, the draw is uniform: it says how much of the step is left.
+        row, duration = pores.n_ions[0] - 1, draw / probability * time_step
+        depth = pores.table[row].depth
+        moved = depth if side == INSIDE else depth - pores.thickness
+        walk(row, moved, duration, pores, scene, step, crossings, plane)
+
+
 @internal
 def admit_candidates(
     scratch, pores, n_at_level, exponents, thresholds, scene, time_step, step, key, crossings, plane
@@ -476,28 +537,27 @@ def admit_candidates(
     gate closes could not come back as all others can, and the gate would pump.
     """
     for chunk in range(scratch.n_candidates.size):
-        for k in range(scratch.n_candidates[chunk]):
-            ion = scratch.candidates[chunk, k]
-            species = find_group(ion, scene.first_ion)
-            side = OUTSIDE if scene.positions[ion] > float32(0.0) else INSIDE
-            # A reflected ion is as far from the face as its move went beyond it.
-            overshoot = abs(scene.positions[ion])
-            entry_draw, channel_draw = uniform_pair(key, ion, step)
-            # The first draw, made with the move, has already let through `threshold` of 256.
-            draw = entry_draw * thresholds[species, side] / 256.0
-            # No chance is above its exponent, in the plane itself a bound: most ions need not know theirs.
-            if draw >= exponents[species, side] * overshoot:
-                continue
-            probability = chance_of_entry(
-                ion, species, side, overshoot, exponents, time_step, pores, scene, plane
-            )
-            if draw < probability:
-                admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
-                # Given that it is below the chance, the draw is uniform: it says how much of the step is left.
-                row, duration = pores.n_ions[0] - 1, draw / probability * time_step
-                depth = pores.table[row].depth
-                moved = depth if side == INSIDE else depth - pores.thickness
-                walk(row, moved, duration, pores, scene, step, crossings, plane)
+        candidates = scratch.candidates[chunk, : scratch.n_candidates[chunk]]
+        half = scratch.words.shape[1] // 2
+        entry_words, channel_words = scratch.words[chunk, :half], scratch.words[chunk, half:]
+        for first in range(0, candidates.size, half):
+            ions = candidates[first : first + half]
+            draw_pairs(ions, uint32(step), key, entry_words, channel_words)
+            for k in range(ions.size):
+                admit_candidate(
+                    ions[k],
+                    as_uniform(entry_words[k]),
+                    as_uniform(channel_words[k]),
+                    pores,
+                    n_at_level,
+                    exponents,
+                    thresholds,
+                    scene,
+                    time_step,
+                    step,
+                    crossings,
+                    plane,
+                )
 
 
 @compiled

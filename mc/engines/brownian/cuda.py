@@ -33,7 +33,7 @@ from mc.engines.brownian.plane_motion import COARSER, move_on_two_axes, round_do
 from mc.engines.devices import is_simulated
 from mc.field.deposition import COUNT_SHIFT, as_weight, find_cell, find_fraction, product
 from mc.field.mesh import Mesh, find_place_of
-from mc.field.shares import COMMON, OWN, find_share_in_tables
+from mc.field.shares import COMMON, OWN, entries_apart, find_share_in_tables
 from mc.streams import threefry
 
 HALF = BLOCK // 2
@@ -101,6 +101,8 @@ class PlaneTables(NamedTuple):
     """(PARTS, species * cells) int32, what ions have left in cells, as what has spilled in `shares.Tables`."""
     starts: Any
     """(species, 2) uint32, as in `shares.Tables`."""
+    weighed: Any
+    """(species,) uint32, as there."""
     factors: Any
     """(species, 2) float32, along the normal and along the membrane, see `plane_motion.move_on_two_axes`."""
     increment_scales: Any
@@ -180,13 +182,13 @@ def move_pairs(tables, line, baths, key_0, key_1, step):
 
 
 @cuda.jit(device=True)
-def deposit_in_plane(x, place_along, species, plane, mesh, asked_for):
+def deposit_in_plane(x, place_along, species, plane, mesh, all_apart):
     """Add an ion, its distances from the near corner of its cell and their product to the sums of its species."""
     cell, normal, along, both = find_share_in_tables(
         x,
         place_along,
         mesh,
-        asked_for,
+        entries_apart(all_apart, plane.weighed[species], mesh),
         plane.starts[species, OWN],
         plane.starts[species, COMMON],
     )
@@ -197,7 +199,7 @@ def deposit_in_plane(x, place_along, species, plane, mesh, asked_for):
 
 
 @cuda.jit(device=True)
-def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, deposits, asked_for):
+def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, deposits, all_apart):
     """Let an ion drift and diffuse along both axes, note where it may have gone, and deposit it."""
     x, place_along = tables.positions[ion], plane.places_along[0, ion]
     outside = x > float32(0.0)
@@ -227,22 +229,22 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
     if is_beyond(x, baths.length_outside if outside else baths.length_inside):
         list_ion(ion, LEAVING, tables.leavers, tables.n_listed)
     if deposits:
-        deposit_in_plane(x, place_along, species, plane, mesh, asked_for)
+        deposit_in_plane(x, place_along, species, plane, mesh, all_apart)
 
 
 @cuda.jit
-def move_pairs_in_plane(tables, plane, baths, mesh, period, key_0, key_1, step, deposits, asked_for):
+def move_pairs_in_plane(tables, plane, baths, mesh, period, key_0, key_1, step, deposits, all_apart):
     """Move all ions along both axes, in each thread a pair of them; see `move_pairs`."""
     pair = cuda.grid(1)
     ion, stop, species = find_pair(pair, tables)
     first, second = threefry(uint32(pair), step, key_0, key_1)
     if ion < stop:
         move_ion_in_plane(
-            ion, species, uint32(first), tables, plane, baths, mesh, period, deposits, asked_for
+            ion, species, uint32(first), tables, plane, baths, mesh, period, deposits, all_apart
         )
     if ion + HALF < stop:
         move_ion_in_plane(
-            ion + HALF, species, uint32(second), tables, plane, baths, mesh, period, deposits, asked_for
+            ion + HALF, species, uint32(second), tables, plane, baths, mesh, period, deposits, all_apart
         )
 
 
@@ -298,6 +300,7 @@ class PlaneMover:
             differences=cuda.to_device(plane.sheet.differences),
             parts=cuda.to_device(plane.tables.spilled[0]),
             starts=cuda.to_device(plane.tables.starts),
+            weighed=cuda.to_device(plane.tables.weighed),
             factors=cuda.to_device(np.column_stack([factors, factors * plane.mesh.spacing_ratio])),
             increment_scales=cuda.to_device(state.ions.increment_scales * COARSER),
         )
@@ -306,7 +309,7 @@ class PlaneMover:
         """Move all ions and, where `stepping.move` does, merge what they have left in their cells."""
         assert state.plane is not None
         plane, host = self.tables, state.plane
-        deposits, asked_for = stepping.find_deposit(state)
+        deposits, all_apart = stepping.find_deposit(state)
         if np.isnan(state.field.clamped_drop):
             plane.differences.copy_to_device(host.sheet.differences)
         if deposits:
@@ -322,7 +325,7 @@ class PlaneMover:
             key_1,
             np.uint32(state.step[0]),
             deposits,
-            np.uint32(asked_for),
+            np.uint32(all_apart),
         )
         if deposits:
             plane.parts.copy_to_host(host.tables.spilled[0])

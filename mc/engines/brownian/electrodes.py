@@ -9,8 +9,8 @@ from numba import float32
 from mc.compilation import internal
 from mc.engines.brownian.crossing import charge_in_pores
 from mc.engines.brownian.plane import put_in, take_out
-from mc.field.deposition import WEIGHT_ONE
 from mc.field.poisson import sum_side_charge
+from mc.field.shares import SHARE_ONE
 from mc.membrane.protocols import CURRENT, FREE, charge_to_move
 
 
@@ -32,10 +32,10 @@ def membrane_charge(box, ions, sums, pores, plane):
     if plane is None:
         inside = float(sum_side_charge(sums.counts, ions.valences, 0, box.grid.stride))
     else:
-        weights = 0
+        shares = 0
         for node in range(box.grid.stride * plane.mesh.n_along):
-            weights += plane.sums.charges[node]
-        inside = weights / WEIGHT_ONE
+            shares += plane.sums.charges[node]
+        inside = shares / SHARE_ONE
     return inside + box.end_charges[0] + induced
 
 

@@ -97,8 +97,8 @@ class BrownianEngine(DrivenEngine):
         state.sums.counts[:] = state.look.counts
         state.sums.weight_sums[:] = state.look.weight_sums
         if state.plane is not None:
-            state.plane.sums.weights[:] = state.plane.look_sums.weights
-            state.plane.sums.charges[:] = state.plane.look_sums.charges
+            for as_deposited, as_seen in zip(state.plane.sums, state.plane.look_sums, strict=True):
+                as_deposited[:] = as_seen
         stepping.advance(state, 0)
 
     @property
@@ -157,7 +157,7 @@ class BrownianEngine(DrivenEngine):
         if plane is not None:
             arrays |= {
                 **named("plane", plane, "transverse", "names", "potential", "sampled"),
-                **named("plane.sums", plane.sums, "weights", "charges"),
+                **named("plane.sums", plane.sums, "weights", "charges", "counts"),
                 **named("plane.implicit", plane.implicit, "multipliers", "inverse_pivots"),
             }
         if reservoirs is not None:
@@ -552,6 +552,7 @@ def make_state(
             field.conductivities,
             channels.potentials,
             place(scenario, seed),
+            proteins.find_sensed(channels, pumps, n_species),
             seed,
             scratch.chunk_blocks,
             threads,

@@ -124,7 +124,8 @@ def move_chunk_in_plane(
     sheet,
     tables,
     has_field,
-    asked_for,
+    deposits,
+    all_apart,
     places_along,
     places_target,
 ):
@@ -156,7 +157,8 @@ def move_chunk_in_plane(
                 tables,
                 chunk,
                 has_field,
-                asked_for,
+                deposits,
+                all_apart,
             )
             if diffuses:
                 if any_candidate:
@@ -194,14 +196,15 @@ def move_all_in_plane(
     sheet,
     tables,
     has_field,
-    asked_for,
+    deposits,
+    all_apart,
     places_along,
     places_target,
 ):
     """Do what `move_all` does where places along the membrane are tracked, from `places_along` to `places_target`.
 
-    If `has_field` is 0 the baths have none, and ions are added up only if `asked_for` is not 0, see
-    `shares.find_share_in_tables`.
+    If `has_field` is 0 the baths have none, and if `deposits` is 0 ions are not added up; `all_apart`: see
+    `shares.entries_apart`.
     """
     for chunk in prange(scratch.n_candidates.size):
         move_chunk_in_plane(
@@ -219,7 +222,8 @@ def move_all_in_plane(
             sheet,
             tables,
             has_field,
-            asked_for,
+            deposits,
+            all_apart,
             places_along,
             places_target,
         )

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import float32, int64
 
-from mc.compilation import compiled, internal
+from mc.compilation import compiled, inlined, internal
 from mc.constants import SENSING_REACH
 from mc.engines.brownian.plane_motion import Sheet
 from mc.field import deposition, shares
-from mc.field.deposition import WEIGHT_ONE
 from mc.field.mesh import Mesh
 from mc.field.modes import (
     Factors,
@@ -27,6 +26,8 @@ from mc.field.modes import (
     transform_charges,
     transform_potential,
 )
+from mc.field.poisson import sum_conductivities
+from mc.field.shares import SHARE_ONE
 from mc.streams import uniform
 
 SAMPLE_EVERY = 16
@@ -69,7 +70,7 @@ class Plane(NamedTuple):
     names: np.ndarray
     """(ions,) uint32, which ion it is that is in each slot of memory, see `mc.engines.brownian.sorting`."""
     stripe_starts: np.ndarray
-    """(species, stripes + 1) working memory for sorting."""
+    """(species, parts, stripes) working memory for sorting."""
     sums: shares.Sums
     sheet: Sheet
     mouths: Mouths
@@ -116,39 +117,33 @@ def name_of(ion, plane):
     return ion if plane is None else int64(plane.names[ion])
 
 
-@internal
+@compiled
+def about_ion(ion, species, plane):
+    """Return an ion's place along the membrane, its valence and in how many entries its species is weighed."""
+    return plane.transverse[0, ion], plane.sheet.valences[species], plane.tables.weighed[species]
+
+
+@inlined
 def take_out(ion, x, species, sums, plane):
     """Take an ion, at signed distance `x` from the membrane, out of the sums that the field comes from."""
     if plane is None:
         deposition.withdraw(x, species, sums)
     else:
-        valence = plane.sheet.valences[species]
-        shares.withdraw(x, plane.transverse[0, ion], species, valence, plane.mesh, plane.sums)
+        place, valence, weighed = about_ion(ion, species, plane)
+        shares.withdraw(x, place, species, valence, weighed, plane.mesh, plane.sums)
 
 
-@internal
+@inlined
 def put_in(ion, x, species, sums, plane):
     """Put an ion into the sums that the field comes from."""
     if plane is None:
         deposition.restore(x, species, sums)
     else:
-        valence = plane.sheet.valences[species]
-        shares.restore(x, plane.transverse[0, ion], species, valence, plane.mesh, plane.sums)
+        place, valence, weighed = about_ion(ion, species, plane)
+        shares.restore(x, place, species, valence, weighed, plane.mesh, plane.sums)
 
 
 # --- the field ---
-
-
-@internal
-def entries_to_weigh(step, has_field, is_sensed, mesh):
-    """Return in how many entries beside the membrane the weights of each species are needed after a step.
-
-    In all of them where the conductivity is about to be sampled for the field; as far as pumps and gates with ligands
-    sense, if there are any; else in none, for the field needs no more than the charges.
-    """
-    if has_field and (step + 1) % SAMPLE_EVERY == 0:
-        return mesh.stride
-    return sensed_cells(1.0 / mesh.inverse_spacing) + 1 if is_sensed else 0
 
 
 @compiled
@@ -181,7 +176,7 @@ def average_over_plane(values, n_plane, means):
 @internal
 def find_plane_potential(sums, box, ions, pores, plane, factors, potential):
     """Write the potential at each node of the charges in `sums`, in pores and in the reservoirs."""
-    transform_charges(sums.charges, plane.modes, plane.workspace)
+    transform_charges(sums.charges, SHARE_ONE, plane.modes, plane.workspace)
     for side in range(2):
         end = side * plane.mesh.stride + box.end_nodes[side]
         add_charge_in_plane(box.end_charges[side], end, plane.modes, plane.workspace)
@@ -213,33 +208,13 @@ def set_drops(mesh, potential, mouths):
 
 
 @internal
-def sample_conductivities(weights, mobile_charges, grid, mesh, conductivities):
-    """Write the conductivity of each cell along the normal, the mean of that at its two nodes, in e/(mV nm ns).
-
-    `weights`: see `shares.Sums`; `mobile_charges`: see `stepping.Ions`.
-    """
-    conductivities[:] = 0.0
-    for species in range(mobile_charges.size):
-        for row in range(conductivities.size):
-            total = int64(0)
-            for node in range(row * mesh.n_along, (row + 1) * mesh.n_along):
-                total += weights[species, node]
-            # A node at the face has but half a cell.
-            length = grid.spacing if row % mesh.stride > 0 else 0.5 * grid.spacing
-            at_node = mobile_charges[species] * total / (WEIGHT_ONE * grid.area * length)
-            conductivities[row] += 0.5 * at_node
-            if row % mesh.stride > 0:
-                conductivities[row - 1] += 0.5 * at_node
-
-
-@internal
 def refresh_factors(plane, mobile_charges, box, step, conductivities):
     """Let the semi-implicit field follow the conductivity, averaged over planes and time.
 
     The last cell of a bath, which may be only partly in it, keeps what it had at the start.
     """
     if step % SAMPLE_EVERY == 0:
-        sample_conductivities(plane.sums.weights, mobile_charges, box.grid, plane.mesh, plane.sampled)
+        sum_conductivities(plane.sums.counts, mobile_charges, box.grid, plane.sampled)
         for side in range(2):
             first = side * plane.mesh.stride
             for cell in range(first, first + box.end_nodes[side] - 1):
@@ -258,7 +233,7 @@ def is_beneath(position, site, width, period):
     return min(distance, period - distance) <= 0.5 * width
 
 
-@internal
+@inlined
 def place_in_mouth(channel, channel_type, mouths, key, ion, step):
     """Return where along the membrane an ion comes out: anywhere in the mouth alike."""
     width = mouths.widths[channel_type]
@@ -285,16 +260,20 @@ def find_patch(site, side, mesh, lengths):
 
 @internal
 def sum_along(row, first, n):
-    """Return the sum of `n` numbers of a periodic row from the `first` on, at most a period beyond its end."""
-    total = 0.0
-    for k in range(first, first + n):
+    """Return the sum over `n` cells of a periodic row of what is at their ends: the outermost count half.
+
+    `first`: the near end of the first cell.
+    """
+    last = first + n
+    total = 0.5 * (row[first] + row[last if last < row.size else last - row.size])
+    for k in range(first + 1, last):
         total += row[k if k < row.size else k - row.size]
     return total
 
 
 @internal
 def local_concentrations_at(site, plane, lengths, ions_per_volume, concentrations):
-    """Write the concentrations within SENSING_REACH of a site, each way, (species, 2), mM.
+    """Write the concentrations of what is sensed within SENSING_REACH of a site, each way, (species, 2), mM.
 
     Ions are shared among nodes, of which those at the edge of the patch are half in it. That at the face is all in,
     and so is one at a far end.
@@ -307,13 +286,15 @@ def local_concentrations_at(site, plane, lengths, ions_per_volume, concentration
         volume = n_normal * n_along * cell_volume
         ends_at_wall = (n_normal + 0.5) * spacing > lengths[side]
         for species in range(concentrations.shape[0]):
+            if plane.tables.weighed[species] == 0:
+                continue
             weight = 0.0
             for entry in range(n_normal + 1):
                 share = 0.5 if entry == n_normal and not ends_at_wall else 1.0
                 start = (side * mesh.stride + entry) * mesh.n_along
                 row = plane.sums.weights[species, start : start + mesh.n_along]
-                weight += share * 0.5 * (sum_along(row, first, n_along) + sum_along(row, first + 1, n_along))
-            concentrations[species, side] = weight / WEIGHT_ONE / volume / ions_per_volume
+                weight += share * sum_along(row, first, n_along)
+            concentrations[species, side] = weight / SHARE_ONE / volume / ions_per_volume
 
 
 @internal
@@ -325,7 +306,7 @@ def local_potential_at(site, plane, lengths):
         n_normal, n_along, first = find_patch(site, side, mesh, lengths)
         total = 0.0
         for entry in range(n_normal + 1):
-            # A node is the near end of its cell along the normal: the outermost have but one cell in the patch.
+            # The outermost nodes have but one cell of the patch.
             share = 0.5 if entry == 0 or entry == n_normal else 1.0
             start = (side * mesh.stride + entry) * mesh.n_along
             total += share * sum_along(plane.potential[start : start + mesh.n_along], first, n_along)

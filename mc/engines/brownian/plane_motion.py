@@ -11,7 +11,7 @@ import numpy as np
 from numba import float32, int32, uint32
 from numba.extending import overload
 
-from mc.compilation import compiled, internal
+from mc.compilation import compiled, inlined, internal
 from mc.engines.brownian.motion import INCREMENT_BITS, aim, may_enter, reflect
 from mc.field.deposition import find_fraction, product
 from mc.field.differences import (
@@ -22,7 +22,7 @@ from mc.field.differences import (
     normal_difference,
     rise,
 )
-from mc.field.shares import COMMON, OWN, add_shares, find_shares
+from mc.field.shares import COMMON, OWN, add_shares, entries_apart, find_shares
 from mc.field.vectors import fetch
 
 PIECE = 512
@@ -224,7 +224,7 @@ def diffuse_all_on_two_axes(
     return any_candidate
 
 
-@internal
+@inlined
 def fetch_piece(positions, places_along, first):
     """Have the processor fetch the next piece: it does not foresee that, for a piece is gone over several times."""
     for ion in range(first, min(first + PIECE, positions.size), IONS_IN_LINE):
@@ -232,7 +232,7 @@ def fetch_piece(positions, places_along, first):
         fetch(places_along, ion)
 
 
-@internal
+@inlined
 def move_piece(
     positions,
     places_along,
@@ -249,12 +249,13 @@ def move_piece(
     tables,
     chunk,
     has_field,
-    asked_for,
+    deposits,
+    all_apart,
 ):
     """Drift, diffuse and deposit a piece of a block, the ions from `first` to `last`; return if any is a candidate.
 
-    With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words. `asked_for`: see
-    `shares.find_share_in_tables`.
+    With an `increment_scale` of 0 they only drift. The candidates are flagged in place of the words. `has_field` to
+    `all_apart`: see `passes.move_all_in_plane`.
     """
     x, y = positions[first:last], places_along[first:last]
     looked_up = sheet.looked_up[chunk, : last - first]
@@ -292,13 +293,13 @@ def move_piece(
             thresholds[species, 1],
         )
     fetch_piece(positions, places_along, last)
-    if has_field or asked_for > 0:
+    if deposits:
         shares = sheet.shares[chunk, : last - first]
         find_shares(
             x,
             y,
             mesh,
-            asked_for,
+            entries_apart(all_apart, tables.weighed[species], mesh),
             tables.starts[species, OWN],
             tables.starts[species, COMMON],
             cells,

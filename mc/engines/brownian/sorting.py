@@ -15,6 +15,10 @@ from mc.field.mesh import LINE, copy_row, find_transverse_cell
 SORT_EVERY = 64
 """Steps after which ions are put in order again."""
 
+PARTS = 4
+"""Parts of a species whose ions are counted in turns: neighbours are mostly in the same stripe, and to add to what
+has just been added to stalls."""
+
 STRIPE = LINE
 """Cells along the membrane within which the order of ions does not matter."""
 
@@ -22,26 +26,55 @@ STRIPE = LINE
 @compiled
 def find_stripe(place_along, mesh):
     """Return the stripe of a place along the membrane."""
-    return find_transverse_cell(place_along * mesh.inverse_spacing_along, mesh.n_along) // STRIPE
+    cell = find_transverse_cell(place_along * mesh.inverse_spacing_along, mesh.n_along)
+    return uint32(uint32(cell) // uint32(STRIPE))
 
 
 @internal
-def count_stripes(places_along, mesh, starts):
-    """Write how many ions are in each stripe and those before it, (stripes + 1,)."""
+def find_stripes(places_along, mesh, stripes):
+    """Write the stripe of each ion."""
+    for ion in range(places_along.size):
+        stripes[ion] = find_stripe(places_along[ion], mesh)
+
+
+@internal
+def find_starts(stripes, first, starts):
+    """Write where the ions of each stripe begin, those of each part after those of the part before it.
+
+    `first`: the slot of the first ion; `starts`: (PARTS, stripes).
+    """
     starts[:] = 0
-    for ion in range(places_along.size):
-        starts[find_stripe(places_along[ion], mesh) + 1] += 1
-    for stripe in range(1, starts.size):
-        starts[stripe] += starts[stripe - 1]
+    length = stripes.size // PARTS
+    for k in range(length):
+        for part in range(PARTS):
+            starts[part, stripes[part * length + k]] += 1
+    for ion in range(PARTS * length, stripes.size):
+        starts[PARTS - 1, stripes[ion]] += 1
+    start = first
+    for stripe in range(starts.shape[1]):
+        for part in range(PARTS):
+            n = starts[part, stripe]
+            starts[part, stripe] = start
+            start += n
 
 
 @internal
-def find_places(places_along, first, mesh, starts, moved_to):
-    """Write where each ion goes; `first`: the slot of the first one. `starts` are used up."""
-    for ion in range(places_along.size):
-        stripe = find_stripe(places_along[ion], mesh)
-        moved_to[ion] = uint32(first + starts[stripe])
-        starts[stripe] += 1
+def take_place(ion, part, stripes, starts):
+    """Write where an ion goes in place of its stripe; the next one of its part goes behind it."""
+    stripe = stripes[ion]
+    stripes[ion] = uint32(starts[part, stripe])
+    starts[part, stripe] += 1
+
+
+@internal
+def find_places(stripes, starts):
+    """Write where each ion goes in place of its stripe. `starts` are used up."""
+    length = stripes.size // PARTS
+    for k in range(length):
+        for part in range(PARTS):
+            take_place(part * length + k, part, stripes, starts)
+    for ion in range(PARTS * length, stripes.size):
+        take_place(ion, PARTS - 1, stripes, starts)
 
 
 @internal
@@ -56,8 +89,9 @@ def move_to(moved_to, first, last, values, spare):
 def sort_species(species, ions, places_along, names, mesh, starts, spare, moved_to):
     """Put the ions of one species in order; those of a stripe keep theirs."""
     first, last = ions.first_ion[species], ions.first_ion[species + 1]
-    count_stripes(places_along[first:last], mesh, starts)
-    find_places(places_along[first:last], first, mesh, starts, moved_to[first:last])
+    find_stripes(places_along[first:last], mesh, moved_to[first:last])
+    find_starts(moved_to[first:last], first, starts)
+    find_places(moved_to[first:last], starts)
     move_to(moved_to, first, last, ions.positions, spare)
     move_to(moved_to, first, last, places_along, spare)
     move_to(moved_to, first, last, names, spare.view(np.uint32))

@@ -22,9 +22,9 @@ from mc.engines.brownian.exchange import Reservoirs, exchange
 from mc.engines.brownian.motion import Baths
 from mc.engines.brownian.passes import Leavers, merge_chunks, move_all, move_all_in_plane
 from mc.engines.brownian.plane import (
+    SAMPLE_EVERY,
     Plane,
     average_over_plane,
-    entries_to_weigh,
     find_plane_potential,
     local_concentrations_at,
     refresh_factors,
@@ -285,7 +285,7 @@ def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_plane(plane, ions, asked_for_by_look(plane.mesh, step), plane.look_sums)
+        merge_plane(plane, ions, is_first_look(step), plane.look_sums)
         count_ions(look.positions, plane.look_transverse[0], ions.first_ion, plane.mesh, plane.look_counts)
         sum_over_plane(plane.look_counts, plane.mesh.n_along, look.counts)
         if np.isnan(field.clamped_drop):
@@ -322,26 +322,28 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def merge_plane(plane, ions, asked_for, sums):
+def merge_plane(plane, ions, all_apart, sums):
     """Write what the tables of all chunks add up to, see `shares.merge_tables`."""
     merge_tables(
         plane.tables,
         ions.valences,
         plane.mesh,
-        asked_for,
+        all_apart,
         plane.merge_scratch,
         sums,
     )
 
 
 @internal
-def find_asked_for(field, step, is_sensed, plane):
-    """Return whether the baths have a field, and in how many entries weights are needed after a step in the plane.
+def find_what_is_due(field, step, plane):
+    """Return whether the baths have a field, and what is due after a step in the plane, each as uint32.
 
-    Without either, the ions that move in this step need not be deposited.
+    That is whether its ions have to be deposited, for the field or because they are sensed, and whether then all
+    species apart, since the conductivity is about to be sampled.
     """
     has_field = uint32(np.isnan(field.clamped_drop))
-    return has_field, entries_to_weigh(step, has_field, is_sensed, plane.mesh)
+    deposits = uint32(has_field > 0 or plane.tables.weighed.any())
+    return has_field, deposits, uint32(has_field > 0 and (step + 1) % SAMPLE_EVERY == 0)
 
 
 @internal
@@ -351,7 +353,7 @@ def are_ions_sensed(pumps, channels):
 
 
 @internal
-def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line):
+def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
     """Move all ions by the drift of the last step and the diffusion of this one, and deposit them."""
     if line is not None:
         move_all(
@@ -368,7 +370,7 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
         )
         merge_chunks(scratch, sums.counts, sums.weight_sums)
     if plane is not None:
-        has_field, asked_for = find_asked_for(field, step, is_sensed, plane)
+        has_field, deposits, all_apart = find_what_is_due(field, step, plane)
         move_all_in_plane(
             ions,
             ions.positions,
@@ -383,21 +385,19 @@ def move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane,
             plane.sheet,
             plane.tables,
             has_field,
-            uint32(asked_for),
+            deposits,
+            all_apart,
             plane.transverse[0],
             plane.transverse[0],
         )
-        if has_field or asked_for > 0:
-            merge_plane(plane, ions, asked_for, plane.sums)
+        if deposits:
+            merge_plane(plane, ions, all_apart, plane.sums)
 
 
 @internal
-def asked_for_by_look(mesh, step):
-    """Return in how many entries the weights of each species are needed by who looks.
-
-    What is looked at before the first step is then deposited, see `BrownianEngine.deposit_as_looked_at`.
-    """
-    return mesh.stride if step == 0 else 0
+def is_first_look(step):
+    """Return whether what is looked at is then deposited, see `BrownianEngine.deposit_as_looked_at`, as uint32."""
+    return uint32(step == 0)
 
 
 @internal
@@ -431,7 +431,8 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line
             plane.sheet,
             plane.tables,
             uint32(1),
-            uint32(asked_for_by_look(plane.mesh, step)),
+            uint32(1),
+            is_first_look(step),
             plane.transverse[0],
             plane.look_transverse[0],
         )
@@ -583,7 +584,7 @@ def advance(state, n_steps):
         )
 
         # Drift of the last step; then this one: diffuse and deposit.
-        move(box, ions, scratch, field, sums, keys, step, is_sensed, leavers, plane, line)
+        move(box, ions, scratch, field, sums, keys, step, leavers, plane, line)
 
         # Exchange, cross, gate, pump, inject.
         follow_move(
@@ -637,18 +638,16 @@ def begin_step(state):
 
 @entry_point
 def find_deposit(state):
-    """Return whether ions that move now in the plane are to be deposited, and what is asked for, as in `move`."""
-    is_sensed = are_ions_sensed(state.pumps, state.channels)
-    has_field, asked_for = find_asked_for(state.field, state.step[0], is_sensed, state.plane)
-    return has_field or asked_for > 0, asked_for
+    """Return whether ions that move now in the plane are to be deposited, and whether all species apart."""
+    _, deposits, all_apart = find_what_is_due(state.field, state.step[0], state.plane)
+    return deposits, all_apart
 
 
 @entry_point
 def merge_deposit(state):
     """Do what `move` does in the plane once the tables hold what the ions have left."""
-    is_sensed = are_ions_sensed(state.pumps, state.channels)
-    _, asked_for = find_asked_for(state.field, state.step[0], is_sensed, state.plane)
-    merge_plane(state.plane, state.ions, asked_for, state.plane.sums)
+    _, _, all_apart = find_what_is_due(state.field, state.step[0], state.plane)
+    merge_plane(state.plane, state.ions, all_apart, state.plane.sums)
 
 
 @entry_point

@@ -283,7 +283,7 @@ def find_potential_along(state, time_step, potential):
 def find_potential_in_plane(state, plane, factors, potential):
     """Write the potential at each node with transverse axes, by factors for a step or for Gauss's law."""
     sum_charges(state)
-    transform_charges(state.field.node_charges, plane.modes, plane.workspace)
+    transform_charges(state.field.node_charges, WEIGHT_ONE, plane.modes, plane.workspace)
     solve_systems(factors, plane.workspace)
     transform_potential(plane.modes, plane.workspace, potential)
 

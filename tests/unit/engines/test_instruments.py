@@ -142,6 +142,9 @@ def test_gates_bind_the_ions_beside_them():
         inner, outer = engine.observe().open_channels
         assert inner == 0
         assert outer > 100
+    # In the plane it takes a table of its own to know them, which only what is sensed has.
+    is_weighed = engine.state.plane.tables.weighed > 0
+    assert [name for name, one in zip(engine.composition.names, is_weighed, strict=True) if one] == ["Ca"]
 
 
 def test_substates_have_their_own_permeability_and_are_counted_as_open():

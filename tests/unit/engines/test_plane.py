@@ -9,7 +9,7 @@ from small_membrane import TABLES
 
 from mc.compilation import entry_point
 from mc.constants import SENSING_REACH
-from mc.engines.brownian import crossing
+from mc.engines.brownian import crossing, stepping
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.brownian.sorting import SORT_EVERY
 from mc.field import shares
@@ -31,10 +31,17 @@ def make_scenario(boundary="closed", **changes):
 
 
 @entry_point
-def add_all(positions, places_along, species, valences, mesh, sums):
+def add_all(positions, places_along, species, valences, weighed, mesh, sums):
     for ion in range(positions.size):
         of = species[ion]
-        shares.add_ion(positions[ion], places_along[ion], 1, of, valences[of], mesh, sums)
+        shares.add_ion(positions[ion], places_along[ion], 1, of, valences[of], weighed[of], mesh, sums)
+
+
+@entry_point
+def set_chances(state):
+    stepping.set_chances(
+        state.box, state.ions, state.pores, state.channels, state.field, state.plane, state.line
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +73,22 @@ def test_running_sums_are_those_of_a_fresh_deposit(engine):
     state = engine.state
     plane, ions = state.plane, state.ions
     fresh = shares.make_sums(plane.mesh, ions.valences.size)
-    add_all(ions.positions, plane.transverse[0], engine.species_of_slots, ions.valences, plane.mesh, fresh)
+    weighed = plane.tables.weighed
+    add_all(
+        ions.positions,
+        plane.transverse[0],
+        engine.species_of_slots,
+        ions.valences,
+        weighed,
+        plane.mesh,
+        fresh,
+    )
     np.testing.assert_array_equal(fresh.charges, plane.sums.charges)
-    # Elsewhere the species are weighed only now and then.
-    is_sensed = np.arange(2 * plane.mesh.stride) % plane.mesh.stride <= int(
-        SENSING_REACH / state.box.grid.spacing
-    )
-    rows = (-1, 2 * plane.mesh.stride, plane.mesh.n_along)
-    np.testing.assert_array_equal(
-        fresh.weights.reshape(rows)[:, is_sensed], plane.sums.weights.reshape(rows)[:, is_sensed]
-    )
+    np.testing.assert_array_equal(fresh.weights, plane.sums.weights)
+    # Pumps sense K and Na as far as they reach, and nothing senses Cl and the impermeant anion.
+    reach = int(SENSING_REACH / state.box.grid.spacing) + 1
+    sensed = dict.fromkeys(("K", "Na"), reach)
+    assert list(weighed) == [sensed.get(name, 0) for name in engine.composition.names]
 
 
 def test_ions_keep_their_names_when_they_are_sorted():
@@ -142,6 +155,8 @@ def test_every_ion_enters_a_channel_whose_mouth_it_is_in():
 
 def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
     state, mouths = engine.state, engine.state.plane.mouths
+    # The bounds of the drops as they are now; those of the last step were of the drops before it.
+    set_chances(state)
     thermal, chains = state.box.thermal_potential, state.channels.chains
     valences = state.ions.valences
     sum_velocities = crossing.sum_velocities.py_func

@@ -1,22 +1,16 @@
 """Ions in order along the membrane."""
 
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from mc.compilation import entry_point
 from mc.engines.brownian import sorting
+from mc.engines.brownian.stepping import Ions
 from mc.field.mesh import make_mesh
 
 WIDTH, CELLS = np.float32(64.0), 64
-
-
-class Ions(NamedTuple):
-    positions: np.ndarray
-    first_ion: np.ndarray
-    valences: np.ndarray
 
 
 @entry_point
@@ -33,9 +27,13 @@ def ions():
     names = random.permutation(n).astype(np.uint32)
     before = SimpleNamespace(positions=positions.copy(), places_along=places_along.copy(), names=names.copy())
     mesh = make_mesh(10, 0.5, CELLS, float(WIDTH))
-    starts = np.zeros((2, CELLS // sorting.STRIPE + 1), np.int64)
+    starts = np.zeros((2, sorting.PARTS, CELLS // sorting.STRIPE), np.int64)
     moved_to = np.zeros(n, np.uint32)
-    in_memory = Ions(positions, np.array([0, 400, n]), np.array([1, -1]))
+    # Not a tuple of this test: kernels are cached by the types of what they are called with.
+    in_memory = Ions(
+        **dict.fromkeys(Ions._fields, np.zeros(0))
+        | {"positions": positions, "first_ion": np.array([0, 400, n]), "valences": np.array([1, -1])}
+    )
     sort_all(in_memory, places_along, names, mesh, starts, np.zeros(n, np.float32), moved_to)
     after = SimpleNamespace(positions=positions, places_along=places_along, names=names)
     return before, after, moved_to

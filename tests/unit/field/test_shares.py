@@ -5,7 +5,7 @@ from plane_ions import N_ALONG, SPACING, STRIDE, WIDTH, bilinear, make_box, rand
 
 from mc.compilation import entry_point
 from mc.field import deposition, poisson, shares
-from mc.field.deposition import PARKED, WEIGHT_ONE
+from mc.field.deposition import PARKED
 from mc.field.shares import FULL, SHARE_ONE
 
 VALENCES = np.array([1, -1, 2])
@@ -24,12 +24,12 @@ def mesh():
 
 
 @entry_point
-def deposit(x, y, mesh, asked_for, own, common, cells, words, table, spilled, has_spilled):
+def deposit(x, y, mesh, apart, own, common, cells, words, table, spilled, has_spilled):
     shares.find_shares(
         x,
         y,
         mesh,
-        asked_for,
+        apart,
         own,
         common,
         cells,
@@ -39,17 +39,17 @@ def deposit(x, y, mesh, asked_for, own, common, cells, words, table, spilled, ha
 
 
 @entry_point
-def merge(tables, valences, mesh, asked_for, scratch, sums):
-    shares.merge_tables(tables, valences, mesh, asked_for, scratch, sums)
+def merge(tables, valences, mesh, all_apart, scratch, sums):
+    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums)
 
 
 @entry_point
-def add(x, y, ions, species, valences, mesh, sums):
+def add(x, y, ions, species, valences, weighed, mesh, sums):
     for k in range(x.size):
         if ions > 0:
-            shares.restore(x[k], y[k], species, valences[species], mesh, sums)
+            shares.restore(x[k], y[k], species, valences[species], weighed, mesh, sums)
         else:
-            shares.withdraw(x[k], y[k], species, valences[species], mesh, sums)
+            shares.withdraw(x[k], y[k], species, valences[species], weighed, mesh, sums)
 
 
 @entry_point
@@ -57,17 +57,18 @@ def count(x, y, first_ion, mesh, counts):
     shares.count_ions(x, y, first_ion, mesh, counts)
 
 
-def make_tables(mesh, valences=VALENCES, chunk_species=CHUNK_SPECIES):
-    return shares.make_tables(mesh, valences, np.array(chunk_species))
+def make_tables(mesh, valences=VALENCES, chunk_species=CHUNK_SPECIES, weighed=STRIDE):
+    weighed = np.broadcast_to(weighed, valences.size)
+    return shares.make_tables(mesh, valences, np.array(chunk_species), weighed)
 
 
-def tables_of(x, y, mesh, species=0, tables=None, chunk=0, asked_for=STRIDE):
+def tables_of(x, y, mesh, species=0, tables=None, chunk=0, all_apart=False):
     tables = make_tables(mesh) if tables is None else tables
     deposit(
         x,
         y,
         mesh,
-        np.uint32(asked_for),
+        shares.entries_apart(all_apart, tables.weighed[species], mesh),
         *tables.starts[species],
         np.zeros(x.size, np.uint32),
         np.zeros(x.size, np.uint64),
@@ -82,11 +83,11 @@ def is_empty(tables):
     return not any(table.any() for table in (tables.words, tables.spilled, tables.has_spilled))
 
 
-def merged(tables, mesh, workers=2, asked_for=STRIDE, valences=VALENCES):
+def merged(tables, mesh, workers=2, valences=VALENCES, all_apart=False):
     sums = shares.make_sums(mesh, 3)
-    sums.weights[:], sums.charges[:] = 7, 7
+    sums.weights[:], sums.charges[:], sums.counts[:] = 7, 7, 7
     scratch = shares.make_merge_scratch(mesh, 3, workers)
-    merge(tables, valences, mesh, asked_for, scratch, sums)
+    merge(tables, valences, mesh, all_apart, scratch, sums)
     return sums
 
 
@@ -98,9 +99,9 @@ def deposited(x, y, mesh, species=0, workers=2):
 def test_deposit_conserves_charge_and_its_first_moment(mesh, n):
     x, y = random_ions(n)
     charges = deposited(x, y, mesh, species=2).charges
-    assert charges.sum() == 2 * n * WEIGHT_ONE
+    assert charges.sum() == 2 * n * SHARE_ONE
     outside = charges.reshape(2, STRIDE, -1)[1].sum(axis=1)
-    moment = outside @ np.arange(STRIDE) * SPACING / WEIGHT_ONE
+    moment = outside @ np.arange(STRIDE) * SPACING / SHARE_ONE
     # Each distance is rounded to a share: off by half of one at most, uniformly.
     assert moment == pytest.approx(2 * x[x > 0].sum(dtype=float), abs=2 * n**0.5 * SPACING / SHARE_ONE)
 
@@ -113,7 +114,7 @@ def test_deposit_gives_every_node_its_bilinear_share(mesh):
         potential = random.normal(size=charges.size)
         # The potential energy of the ions is that of the nodes: ions look up and leave the same shares.
         energy = bilinear(x, y, mesh, potential).sum()
-        assert charges @ potential / WEIGHT_ONE == pytest.approx(energy, abs=0.01)
+        assert charges @ potential / SHARE_ONE == pytest.approx(energy, abs=0.01)
 
 
 def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(mesh):
@@ -127,49 +128,73 @@ def test_the_order_of_the_ions_and_of_the_blocks_does_not_matter(mesh):
     assert is_empty(tables)
     np.testing.assert_array_equal(whole.weights, parts.weights)
     np.testing.assert_array_equal(whole.charges, parts.charges)
-    assert whole.weights.sum() == 2000 * WEIGHT_ONE
+    assert whole.weights.sum() == 2000 * SHARE_ONE
 
 
 @pytest.mark.parametrize("workers", [1, 3, 5, 200])
-@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
-def test_the_number_of_workers_does_not_matter(mesh, workers, asked_for):
-    ions = random_ions(500)
-    sums = merged(tables_of(*ions, mesh, asked_for=asked_for), mesh, workers, asked_for)
-    expected = merged(tables_of(*ions, mesh, asked_for=asked_for), mesh, 2, asked_for)
-    np.testing.assert_array_equal(sums.charges, expected.charges)
-    np.testing.assert_array_equal(sums.weights, expected.weights)
+@pytest.mark.parametrize("weighed", [0, 4, STRIDE])
+def test_the_number_of_workers_does_not_matter(mesh, workers, weighed):
+    tables = make_tables(mesh, weighed=weighed)
+    found = []
+    for n in (workers, 2):
+        tables_of(*random_ions(500), mesh, tables=tables)
+        found.append(merged(tables, mesh, n))
+    for sums, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(sums, expected)
 
 
-@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
-def test_chunks_are_asked_only_for_the_species_that_they_have(mesh, asked_for):
+@pytest.mark.parametrize("weighed", [0, 4, STRIDE])
+@pytest.mark.parametrize("all_apart", [False, True])
+def test_chunks_are_asked_only_for_the_species_that_they_have(mesh, weighed, all_apart):
     ions = random_ions(100)
-    tables = make_tables(mesh, chunk_species=((0, 0), (1, 2)))
-    tables_of(*ions, mesh, species=1, tables=tables, chunk=1, asked_for=asked_for)
     expected = deposited(*ions, mesh, species=1)
-    np.testing.assert_array_equal(merged(tables, mesh, asked_for=asked_for).charges, expected.charges)
+    tables = make_tables(mesh, chunk_species=((0, 0), (1, 2)), weighed=weighed)
+    tables_of(*ions, mesh, 1, tables, 1, all_apart)
+    np.testing.assert_array_equal(merged(tables, mesh, all_apart=all_apart).charges, expected.charges)
     assert is_empty(tables)
-    tables = make_tables(mesh, chunk_species=((0, 1), (2, 2)))
-    tables_of(*ions, mesh, species=1, tables=tables, chunk=1, asked_for=asked_for)
-    assert not merged(tables, mesh, asked_for=asked_for).charges.any()
+    tables = make_tables(mesh, chunk_species=((0, 1), (2, 2)), weighed=weighed)
+    tables_of(*ions, mesh, 1, tables, 1, all_apart)
+    assert not merged(tables, mesh, all_apart=all_apart).charges.any()
 
 
-@pytest.mark.parametrize("asked_for", [0, 4, STRIDE])
-def test_species_of_a_valence_share_a_table_where_they_are_not_asked_for(mesh, asked_for):
+@pytest.mark.parametrize("weighed", [(0, 0, 0), (4, 4, 4), (4, 0, 2), (0, 5, STRIDE)])
+@pytest.mark.parametrize("all_apart", [False, True])
+def test_species_of_a_valence_share_a_table_where_they_are_not_told_apart(mesh, weighed, all_apart):
     """Whichever of them each chunk has; what they add up to is the same."""
     x, y = random_ions(900)
-    tables, own = make_tables(mesh, ALIKE, ((0, 1), (1, 2))), make_tables(mesh, ALIKE)
+    tables = make_tables(mesh, ALIKE, ((0, 1), (1, 2)), weighed)
+    own = make_tables(mesh, ALIKE)
     parts = [(slice(0, 300), 0, 0), (slice(300, 500), 1, 0), (slice(500, 600), 1, 1), (slice(600, 900), 2, 1)]
     for part, species, chunk in parts:
-        tables_of(x[part], y[part], mesh, species, tables, chunk, asked_for)
+        tables_of(x[part], y[part], mesh, species, tables, chunk, all_apart)
         tables_of(x[part], y[part], mesh, species, own)
+    # The first and the last have a table in common.
+    weighed = (max(weighed[0], weighed[2]), weighed[1], max(weighed[0], weighed[2]))
+    apart = STRIDE if all_apart else weighed[2]
     of_last = tables.words[:, tables.starts[2, shares.OWN] :].reshape(2, 2, STRIDE + 1, -1)
-    assert of_last[:, :, :asked_for].any() == (asked_for > 0)
-    assert not of_last[:, :, asked_for:].any()
-    sums, expected = merged(tables, mesh, 2, asked_for, ALIKE), merged(own, mesh, valences=ALIKE)
+    assert of_last[:, :, :apart].any() == (apart > 0)
+    assert not of_last[:, :, apart:].any()
+    sums = merged(tables, mesh, 2, ALIKE, all_apart)
+    expected = merged(own, mesh, valences=ALIKE)
     np.testing.assert_array_equal(sums.charges, expected.charges)
-    is_beside = np.arange(2 * STRIDE * mesh.n_along) // mesh.n_along % STRIDE < asked_for
-    np.testing.assert_array_equal(sums.weights[:, is_beside], expected.weights[:, is_beside])
+    entry = np.arange(2 * STRIDE) % STRIDE
+    for species, (_, count) in enumerate(zip(expected.weights, expected.counts, strict=True)):
+        is_weighed = np.repeat(entry < weighed[species], mesh.n_along)
+        np.testing.assert_array_equal(
+            sums.weights[species], np.where(is_weighed, expected.weights[species], 7)
+        )
+        is_counted = entry < (STRIDE if all_apart else weighed[species])
+        np.testing.assert_array_equal(sums.counts[species], np.where(is_counted, count, 7))
     assert is_empty(tables)
+
+
+def test_ions_told_apart_are_counted(mesh):
+    x, y = random_ions(700)
+    x[:3] = PARKED
+    counts = deposited(x, y, mesh, species=1).counts
+    entry = (np.abs(x[3:]) / SPACING * SHARE_ONE + 0.5).astype(int) // SHARE_ONE
+    expected = np.bincount(entry + STRIDE * (x[3:] > 0), minlength=2 * STRIDE)
+    np.testing.assert_array_equal(counts, [0 * expected, expected, 0 * expected])
 
 
 @pytest.mark.parametrize("n_along", [1, 2, N_ALONG])
@@ -177,10 +202,10 @@ def test_ions_added_one_by_one_are_those_of_a_block(n_along):
     mesh = make_box(n_along)
     x, y = random_ions(500)
     sums, block = shares.make_sums(mesh, 3), deposited(x, y, mesh, species=1)
-    add(x, y, 1, 1, VALENCES, mesh, sums)
+    add(x, y, 1, 1, VALENCES, STRIDE, mesh, sums)
     np.testing.assert_array_equal(sums.weights, block.weights)
     np.testing.assert_array_equal(sums.charges, block.charges)
-    add(x, y, -1, 1, VALENCES, mesh, sums)
+    add(x, y, -1, 1, VALENCES, STRIDE, mesh, sums)
     assert not sums.weights.any()
     assert not sums.charges.any()
 
@@ -193,7 +218,7 @@ def test_ions_in_no_bath_have_no_charge_at_the_nodes(mesh):
     assert not sums.weights.any()
     assert not sums.charges.any()
     assert is_empty(tables)
-    add(np.copysign(PARKED, x), y, 1, 0, VALENCES, mesh, sums)
+    add(np.copysign(PARKED, x), y, 1, 0, VALENCES, STRIDE, mesh, sums)
     assert not sums.charges.any()
 
 
@@ -204,20 +229,18 @@ def test_species_add_up_by_their_valences(mesh):
     for species, part in enumerate(parts):
         tables_of(x[part], y[part], mesh, species, tables)
     sums = merged(tables, mesh)
-    assert list(sums.weights.sum(axis=1)) == [n * WEIGHT_ONE for n in (200, 300, 400)]
+    assert list(sums.weights.sum(axis=1)) == [n * SHARE_ONE for n in (200, 300, 400)]
     alone = [deposited(x[part], y[part], mesh, 0).charges for part in parts]
     np.testing.assert_array_equal(sums.charges, alone[0] - alone[1] + 2 * alone[2])
 
 
-def test_species_are_weighed_as_far_from_the_membrane_as_is_asked_for(mesh):
+def test_single_ions_are_weighed_as_far_from_the_membrane_as_their_species_is(mesh):
     ions = random_ions(400)
-    everywhere, beside = (
-        deposited(*ions, mesh),
-        merged(tables_of(*ions, mesh, asked_for=5), mesh, asked_for=5),
-    )
+    everywhere, beside = shares.make_sums(mesh, 3), shares.make_sums(mesh, 3)
+    add(*ions, 1, 0, VALENCES, STRIDE, mesh, everywhere)
+    add(*ions, 1, 0, VALENCES, 5, mesh, beside)
     is_beside = np.repeat(np.arange(2 * STRIDE) % STRIDE < 5, mesh.n_along)
-    np.testing.assert_array_equal(beside.weights[:, is_beside], everywhere.weights[:, is_beside])
-    assert (beside.weights[:, ~is_beside] == 7).all()
+    np.testing.assert_array_equal(beside.weights, np.where(is_beside, everywhere.weights, 0))
     np.testing.assert_array_equal(beside.charges, everywhere.charges)
 
 
@@ -244,7 +267,7 @@ def test_a_crowd_is_added_up_like_its_ions(mesh):
     tables = tables_of(x, y, mesh)
     assert tables.has_spilled.any()
     one_by_one = shares.make_sums(mesh, 3)
-    add(x, y, 1, 0, VALENCES, mesh, one_by_one)
+    add(x, y, 1, 0, VALENCES, STRIDE, mesh, one_by_one)
     crowd = merged(tables, mesh)
     np.testing.assert_array_equal(crowd.charges, one_by_one.charges)
     np.testing.assert_array_equal(crowd.weights, one_by_one.weights)
@@ -256,7 +279,7 @@ def test_a_cell_holds_as_many_ions_as_promised():
     x = np.full(n, np.nextafter(np.float32(SPACING), np.float32(0)), np.float32)
     y = np.full(n, np.nextafter(np.float32(1), np.float32(0)), np.float32)
     sums = deposited(x, y, mesh)
-    np.testing.assert_array_equal(sums.charges[STRIDE : STRIDE + 2], [0, n * WEIGHT_ONE])
+    np.testing.assert_array_equal(sums.charges[STRIDE : STRIDE + 2], [0, n * SHARE_ONE])
 
 
 def test_ions_are_counted_in_their_cells(mesh):
@@ -292,10 +315,11 @@ def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension
     deposit_1d(x, cells, weights, counts[2], weight_sums[2])
     expected = np.zeros(2 * STRIDE, np.int64)
     sum_1d(counts, weight_sums, VALENCES, STRIDE, expected)
-    np.testing.assert_array_equal(deposited(x, y, make_box(1), species=2).charges, expected)
+    charges = deposited(x, y, make_box(1), species=2).charges
+    np.testing.assert_array_equal(charges * (deposition.WEIGHT_ONE // SHARE_ONE), expected)
 
 
-def test_a_coordinate_rounded_up_to_the_width_is_in_the_last_cell(mesh):
+def test_a_coordinate_rounded_up_to_the_width_is_at_the_first_corner(mesh):
     sums = deposited(np.float32([1.1]), np.float32([WIDTH]), mesh)
     charges = sums.charges.reshape(2, STRIDE, N_ALONG)
-    assert charges[1, 4:6, 0].sum() == WEIGHT_ONE
+    assert charges[1, 4:6, 0].sum() == SHARE_ONE
