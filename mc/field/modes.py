@@ -342,13 +342,11 @@ def decay(exponent):
     The series of a 256th of it, squared eight times. Beyond 40 it is as good as zero.
     """
     x = smaller(exponent, 40.0) * (1.0 / 256.0)
-    series = 1.0 - x / 8.0
-    series = 1.0 - x * series * (1.0 / 7.0)
-    series = 1.0 - x * series * (1.0 / 6.0)
-    series = 1.0 - x * series * (1.0 / 5.0)
-    series = 1.0 - x * series * (1.0 / 4.0)
-    series = 1.0 - x * series * (1.0 / 3.0)
-    series = 1.0 - x * series * (1.0 / 2.0)
+    series = 1.0 / 120.0 - x * (1.0 / 720.0)
+    series = 1.0 / 24.0 - x * series
+    series = 1.0 / 6.0 - x * series
+    series = 0.5 - x * series
+    series = 1.0 - x * series
     series = 1.0 - x * series
     for _ in range(8):
         series *= series
@@ -368,9 +366,9 @@ def write_phases(node, share, cells, turns, phases):
 def multiply_by_phases(profile, phases, cells, inner):
     """Multiply each mode by its phase along one axis; `inner`: modes of the axes after it."""
     for first in range(0, profile.size, cells * inner):
-        for k in range(cells):
-            for m in range(first + k * inner, first + (k + 1) * inner):
-                profile[m] *= phases[k]
+        for m in range(inner):
+            for k in range(cells):
+                profile[first + k * inner + m] *= phases[k]
 
 
 @internal

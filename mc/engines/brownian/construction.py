@@ -25,8 +25,8 @@ from mc.streams import stream_key, uniforms
 SPARE_SHARE, SPARE_DEVIATIONS, SPARE_IONS = 0.1, 8.0, 64
 """Slots for ions that come in: this share of a species, so many standard deviations of its number, and a few."""
 
-MOST_BINS = 4096
-"""Stretches of the membrane for which the mouths in them are listed."""
+BINS_IN_MOUTH, MOST_BINS = 4, 4096
+"""Stretches of the membrane for which the mouths in them are listed: so many in the narrowest, and no more in all."""
 
 
 def slots(scenario: Scenario, composition: Composition) -> NDArray[np.int64]:
@@ -178,7 +178,7 @@ def _make_mouths(
     areas = widths * scenario.geometry.area / period
     types = np.repeat(np.arange(len(scenario.channels)), [one.count for one in scenario.channels])
     starts = placement.channels - widths[types] / 2.0
-    n_bins = int(min(max(period / max(widths.min(initial=period), 1e-9), 1.0), MOST_BINS))
+    n_bins = int(min(max(BINS_IN_MOUTH * period / max(widths.min(initial=period), 1e-9), 1.0), MOST_BINS))
     reaching: list[list[int]] = [[] for _ in range(n_bins)]
     for channel, (start, width) in enumerate(zip(starts, widths[types], strict=True)):
         # A bin more at each end costs nothing, and covers rounding.
@@ -194,6 +194,7 @@ def _make_mouths(
         offset = (start - starts) % period
         covers = (offset <= widths[types] + 1e-6) | (offset >= period - 1e-6)
         most_capture = np.maximum(most_capture, per_area[covers].sum(axis=0))
+    captures = np.array([per_area[channels].sum(axis=0) for channels in reaching])
     return Mouths(
         sites=placement.channels.astype(np.float64),
         drops=drops,
@@ -203,4 +204,5 @@ def _make_mouths(
         bin_start=np.concatenate([[0], np.cumsum([len(one) for one in reaching])]).astype(np.int64),
         bin_channels=np.array([channel for one in reaching for channel in one], dtype=np.int64),
         most_capture=most_capture,
+        shares=np.minimum(captures / np.where(most_capture > 0.0, most_capture, 1.0), 1.0),
     )

@@ -26,7 +26,16 @@ from numba import float32, int64, uint32
 
 from mc.compilation import compiled, inlined, internal
 from mc.engines.brownian.motion import reflect
-from mc.engines.brownian.plane import find_group, is_beneath, name_of, place_in_mouth, put_in, take_out
+from mc.engines.brownian.plane import (
+    find_bin,
+    find_group,
+    is_beneath,
+    name_of,
+    place_in_mouth,
+    put_in,
+    share_of_mouths,
+    take_out,
+)
 from mc.field.deposition import PARKED, Sums
 from mc.streams import as_uniform, draw_pairs, normal_pair, uniform_pair
 
@@ -229,21 +238,6 @@ def set_mouth_exponents(
 
 
 @inlined
-def sum_captures(position, species, side, pores, scene, mouths):
-    """Return the capture per mouth area, summed over the mouths at a place along a face, nm2/ns."""
-    total = 0.0
-    n_bins = mouths.bin_start.size - 1
-    which = min(int64(position / mouths.period * n_bins), n_bins - 1)
-    for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
-        channel = mouths.bin_channels[k]
-        chain = scene.chains[channel]
-        if is_beneath(position, mouths.sites[channel], mouths.widths[chain.channel_type], mouths.period):
-            capture = pores.capture[chain.channel_type, chain.level, species, side]
-            total += capture / mouths.areas[chain.channel_type]
-    return total
-
-
-@inlined
 def sum_velocities(position, species, side, limit, pores, scene, mouths):
     """Return the velocity of entry at a place along a face, nm/ns, and the last channel that it was summed over.
 
@@ -251,8 +245,7 @@ def sum_velocities(position, species, side, limit, pores, scene, mouths):
     is the channel which an ion enters, each with a chance in proportion to its velocity.
     """
     total, chosen = 0.0, -1
-    n_bins = mouths.bin_start.size - 1
-    which = min(int64(position / mouths.period * n_bins), n_bins - 1)
+    which = find_bin(position, mouths)
     for k in range(mouths.bin_start[which], mouths.bin_start[which + 1]):
         channel = mouths.bin_channels[k]
         channel_type = scene.chains[channel].channel_type
@@ -274,34 +267,26 @@ def sum_velocities(position, species, side, limit, pores, scene, mouths):
 
 
 @inlined
-def share_of_captures(ion, species, side, pores, scene, plane):
-    """Return what the mouths beside an ion take of a species over what those at the most crowded place do at most."""
-    if plane is None:
-        return 1.0
-    place = plane.transverse[0, ion]
-    captures = sum_captures(place, species, side, pores, scene, plane.mouths)
-    return captures / plane.mouths.most_capture[species]
-
-
-@inlined
 def chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, scene, plane):
-    """Return the chance that an ion which was reflected at a face enters a pore there."""
+    """Return the chance that an ion which was reflected at a face enters a pore there.
+
+    And, in the plane, the velocity of entry at its place, for `find_channel`.
+    """
     if plane is None:
-        return entry_probability(exponents[species, side], overshoot)
+        return entry_probability(exponents[species, side], overshoot), 0.0
     place = plane.transverse[0, ion]
     velocity, _ = sum_velocities(place, species, side, math.inf, pores, scene, plane.mouths)
     exponent = entry_exponent(velocity, scene.diffusion_coefficients[species], time_step)
-    return entry_probability(exponent, overshoot)
+    return entry_probability(exponent, overshoot), velocity
 
 
 @inlined
-def find_channel(ion, species, side, draw, pores, n_at_level, scene, plane):
-    """Return the channel that an entering ion takes; `draw`: uniform in (0, 1)."""
+def find_channel(ion, species, side, draw, velocity, pores, n_at_level, scene, plane):
+    """Return the channel that an entering ion takes; `draw`: uniform in (0, 1); `velocity`: see `chance_of_entry`."""
     if plane is None:
         return choose_channel(pores, n_at_level, scene.chains, species, side, scene.slopes[species], draw)
     place = plane.transverse[0, ion]
-    total, _ = sum_velocities(place, species, side, math.inf, pores, scene, plane.mouths)
-    _, chosen = sum_velocities(place, species, side, draw * total, pores, scene, plane.mouths)
+    _, chosen = sum_velocities(place, species, side, draw * velocity, pores, scene, plane.mouths)
     return chosen
 
 
@@ -402,11 +387,11 @@ def walk_in_pore(
 
 
 @inlined
-def admit(ion, species, pores, n_at_level, scene, draw, plane):
-    """Take an ion from the bath into a pore; `draw`, uniform in (0, 1), chooses it."""
+def admit(ion, species, pores, n_at_level, scene, draw, velocity, plane):
+    """Take an ion from the bath into a pore, see `find_channel`."""
     x = scene.positions[ion]
     side = OUTSIDE if x > float32(0.0) else INSIDE
-    channel = find_channel(ion, species, side, draw, pores, n_at_level, scene, plane)
+    channel = find_channel(ion, species, side, draw, velocity, pores, n_at_level, scene, plane)
     mouth_depth = pores.mouth_depth[scene.chains[channel].channel_type]
     entry = pores.table[pores.n_ions[0]]
     entry.ion = ion
@@ -513,13 +498,15 @@ def admit_candidate(
     overshoot = abs(scene.positions[ion])
     # The first draw, made with the move, has already let through `threshold` of 256.
     draw = entry_draw * thresholds[species, side] / 256.0
-    # No chance is above its exponent, in the plane that of the place with the most mouths: few ions need know theirs.
+    # No chance is above its exponent, in the plane that of the most crowded place: few ions need know theirs.
     largest = exponents[species, side] * overshoot
-    if draw >= largest or draw >= largest * share_of_captures(ion, species, side, pores, scene, plane):
+    if draw >= largest or draw >= largest * share_of_mouths(ion, species, plane):
         return
-    probability = chance_of_entry(ion, species, side, overshoot, exponents, time_step, pores, scene, plane)
+    probability, velocity = chance_of_entry(
+        ion, species, side, overshoot, exponents, time_step, pores, scene, plane
+    )
     if draw < probability:
-        admit(ion, species, pores, n_at_level, scene, channel_draw, plane)
+        admit(ion, species, pores, n_at_level, scene, channel_draw, velocity, plane)
         # Given that it is below the chance, the draw is uniform: it says how much of the step is left.
         row, duration = pores.n_ions[0] - 1, draw / probability * time_step
         depth = pores.table[row].depth

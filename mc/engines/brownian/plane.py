@@ -59,6 +59,8 @@ class Mouths(NamedTuple):
     bin_channels: np.ndarray
     most_capture: np.ndarray
     """(species,) largest sum, over mouths that overlap, of capture over mouth area, nm2/ns."""
+    shares: np.ndarray
+    """(bins, species) the same sum over the mouths that reach into each bin, over the largest one."""
 
 
 class Plane(NamedTuple):
@@ -224,6 +226,21 @@ def refresh_factors(plane, mobile_charges, box, step, conductivities):
 
 
 # --- mouths ---
+
+
+@compiled
+def find_bin(position, mouths):
+    """Return the bin of a position along the membrane."""
+    n_bins = mouths.bin_start.size - 1
+    return min(int64(position / mouths.period * n_bins), n_bins - 1)
+
+
+@compiled
+def share_of_mouths(ion, species, plane):
+    """Return at least what mouths beside an ion take at most over what those at the most crowded place do."""
+    if plane is None:
+        return 1.0
+    return plane.mouths.shares[find_bin(plane.transverse[0, ion], plane.mouths), species]
 
 
 @compiled

@@ -11,6 +11,7 @@ from mc.compilation import entry_point
 from mc.constants import SENSING_REACH
 from mc.engines.brownian import crossing, stepping
 from mc.engines.brownian.engine import BrownianEngine
+from mc.engines.brownian.plane import find_bin
 from mc.engines.brownian.sorting import SORT_EVERY
 from mc.field import shares
 from mc.scenario.schema import Scenario
@@ -161,7 +162,7 @@ def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
     valences = state.ions.valences
     sum_velocities = crossing.sum_velocities.py_func
     scene = SimpleNamespace(chains=chains.view(np.recarray), slope_per_drop=state.field.slope_per_drop)
-    overlapping = 0
+    overlapping = is_bounded_by_place = 0
     for place in np.linspace(0.0, 99.99, 97):
         for side in range(2):
             for species in (0, 2):
@@ -183,8 +184,12 @@ def test_the_sum_of_velocities_counts_the_open_mouths_above_a_place(engine):
                 )
                 assert found == pytest.approx(expected, rel=1e-9)
                 highest = crossing.entry_exponent(found, state.ions.diffusion_coefficients[species], 0.5)
-                assert highest <= state.field.entry_exponents[species, side] * (1 + 1e-9)
+                largest = state.field.entry_exponents[species, side]
+                share = mouths.shares[find_bin(place, mouths), species]
+                assert highest <= largest * share * (1 + 1e-9)
+                is_bounded_by_place += share < 1.0
     assert overlapping > 10
+    assert is_bounded_by_place > 10
 
 
 def test_results_are_the_same_bits_for_one_thread_and_two(monkeypatch):
