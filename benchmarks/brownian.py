@@ -105,7 +105,6 @@ def move_ions(state):
         state.sums,
         state.keys,
         step,
-        state.pumps.each.size > 0,
         state.leavers,
         state.plane,
         state.line,

@@ -25,8 +25,9 @@ def write_differences(potential, mesh, table):
 
 
 @entry_point
-def deposit_all(x, y, mesh, cells, words, table, spilled, has_spilled):
-    """Add all ions to a table, piece by piece."""
+def deposit_all(x, y, mesh, cells, words, tables):
+    """Add all ions to the table of the first species, piece by piece."""
+    start = tables.starts[0, 0]
     for first in range(0, x.size, PIECE):
         here = slice(first, min(first + PIECE, x.size))
         n = here.stop - first
@@ -34,10 +35,15 @@ def deposit_all(x, y, mesh, cells, words, table, spilled, has_spilled):
             x[here],
             y[here],
             mesh,
+            np.uint32(0),
+            start,
+            start,
             cells[:n],
             words[:n].view(np.uint32),
         )
-        shares.add_shares(words[:n], cells[:n], mesh.row, table, spilled, has_spilled)
+        shares.add_shares(
+            words[:n], cells[:n], mesh.row, tables.words[0], tables.spilled[0], tables.has_spilled[0]
+        )
 
 
 @entry_point
@@ -56,9 +62,9 @@ def look_up_all(x, y, mesh, cells, table, looked_up):
 
 
 @entry_point
-def merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums):
+def merge_tables(tables, valences, mesh, all_apart, scratch, sums):
     """Call the kernel from Python."""
-    shares.merge_tables(tables, chunk_species, valences, mesh, asked_for, scratch, sums)
+    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:
@@ -79,9 +85,8 @@ def time_grid(n_x: int, n_along: int) -> None:
     n_cells = 2 * stride * n_along
     table, cells = differences.make_differences(mesh), np.zeros(PIECE, np.uint32)
     looked_up, words, valences = make_words(PIECE), make_words(PIECE), np.array([1, 1, -1])
-    scratch, chunk_species = shares.make_merge_scratch(mesh, 3, 1), np.array([[0, 2]])
-    tables, sums = shares.make_tables(mesh, 3, 1), shares.make_sums(mesh, 3)
-    of_first = [one[0, 0] for one in tables]
+    scratch, sums = shares.make_merge_scratch(mesh, 3, 1), shares.make_sums(mesh, 3)
+    tables = shares.make_tables(mesh, valences, np.array([[0, 2]]), np.zeros(3))
     print(f"2 x {n_x} x {n_along}")
     random = np.random.default_rng(1)
     for n in (100_000, 1_000_000):
@@ -91,7 +96,7 @@ def time_grid(n_x: int, n_along: int) -> None:
         for order in (slice(None), np.argsort(y)):
             places = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order])
             times += [
-                best(lambda of=places: deposit_all(*of, mesh, cells, words, *of_first), 8),
+                best(lambda of=places: deposit_all(*of, mesh, cells, words, tables), 8),
                 best(lambda of=places: look_up_all(*of, mesh, cells, table, looked_up), 8),
             ]
         deposit, gather, deposit_sorted, gather_sorted = (time / n * 1e9 for time in times)
@@ -99,8 +104,7 @@ def time_grid(n_x: int, n_along: int) -> None:
             f"  {n:>9,} ions: deposit {deposit:.2f}, gather {gather:.2f} ns per ion; in order along y "
             f"{deposit_sorted:.2f} and {gather_sorted:.2f}"
         )
-        for one in tables:
-            one[:] = 0
+        merge_tables(tables, valences, mesh, False, scratch, sums)
 
     box = modes.make_modes(
         stride=stride,
@@ -111,19 +115,16 @@ def time_grid(n_x: int, n_along: int) -> None:
         specific_capacitance=6.24e-5,
         cells=(n_along,),
         widths=(WIDTH,),
+        precision=np.float32,
     )
     factors, workspace = modes.make_factors(box), modes.make_workspace(box, 1)
     conductivities, in_slab = np.zeros(2 * stride), np.zeros((0, 3))
     charges = random.integers(-(1 << 16), 1 << 16, n_cells)
-    potential = np.zeros(n_cells)
+    potential = np.zeros(n_cells, np.float32)
     pores = np.ones((10, 3))
     parts = {
-        "charges of three species": lambda: merge_tables(
-            tables, chunk_species, valences, mesh, 2, scratch, sums
-        ),
-        "charges and weights of three species": lambda: merge_tables(
-            tables, chunk_species, valences, mesh, mesh.stride, scratch, sums
-        ),
+        "charges of three species": lambda: merge_tables(tables, valences, mesh, False, scratch, sums),
+        "the same, and their ions counted": lambda: merge_tables(tables, valences, mesh, True, scratch, sums),
         "solve": lambda: modes.find_potential(charges, in_slab, box, factors, workspace, potential),
         "solve with 10 ions in pores": lambda: modes.find_potential(
             charges, pores, box, factors, workspace, potential
