@@ -29,7 +29,7 @@ from numba import cuda, float32, int32, uint32, uint64
 from mc.engines.brownian import stepping
 from mc.engines.brownian.motion import BLOCK, Baths, aim, centre, is_beyond, may_enter, reflect
 from mc.engines.brownian.plane import Plane
-from mc.engines.brownian.plane_motion import COARSER, move_on_two_axes, round_down
+from mc.engines.brownian.plane_motion import COARSER, find_drift, round_down, step_on_two_axes
 from mc.engines.devices import is_simulated
 from mc.field.deposition import COUNT_SHIFT, as_weight, find_cell, find_fraction, product
 from mc.field.mesh import Mesh, find_place_of
@@ -104,7 +104,7 @@ class PlaneTables(NamedTuple):
     weighed: Any
     """(species,) uint32, as there."""
     factors: Any
-    """(species, 2) float32, along the normal and along the membrane, see `plane_motion.move_on_two_axes`."""
+    """(species, 2) float32, along the normal and along the membrane, see `plane_motion.find_drift`."""
     increment_scales: Any
     """(species,) float32."""
 
@@ -206,22 +206,28 @@ def move_ion_in_plane(ion, species, word, tables, plane, baths, mesh, period, de
     side = 1 if outside else 0
     cell = find_place_of(x, place_along, mesh)
     differences = plane.differences[cell]
-    moved, moved_along, is_candidate = move_on_two_axes(
+    # The simulator, which is Python, returns wider numbers, here and below.
+    displacement, displacement_along = find_drift(
         x,
         place_along,
-        word,
         uint32(differences & uint64(0xFFFFFFFF)),
         uint32(differences >> uint64(32)),
         mesh,
         plane.factors[species, 0],
         plane.factors[species, 1],
+    )
+    moved, moved_along, is_candidate = step_on_two_axes(
+        x,
+        place_along,
+        word,
+        float32(displacement),
+        float32(displacement_along),
         plane.increment_scales[species],
         period.width,
         period.turns_per_length,
         baths.mirror_outside if outside else baths.mirror_inside,
         tables.thresholds[species, side],
     )
-    # The simulator, which is Python, returns wider numbers.
     x, place_along = float32(moved), float32(moved_along)
     tables.positions[ion], plane.places_along[0, ion] = x, place_along
     if is_candidate:

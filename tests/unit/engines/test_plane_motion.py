@@ -48,11 +48,9 @@ def move(positions, places, words, *, slopes=None, factors=(1.0, 1.0), scale=0.0
     )
 
 
-@njit
 def diffuse(positions, places, words, scale, threshold):
-    return plane_motion.diffuse_all_on_two_axes(
-        positions, places, words, scale, WIDTH, LENGTH, LENGTH, threshold, threshold
-    )
+    """Move ions where there is no field."""
+    return move_all(positions, places, None, MESH, *np.float32([1.0, 1.0]), words, scale, threshold)
 
 
 def word(normal, along=2**11, low=0):
