@@ -76,7 +76,7 @@ class Sums(NamedTuple):
     charges: np.ndarray
     """(nodes,) int32, in units of e/SHARE_ONE."""
     counts: np.ndarray
-    """(species, 2 * stride) int64, ions in each entry when they were last told apart; single ones change nothing."""
+    """(species, 2 * stride) int64, ions in each entry as they were last told apart, and single ones since."""
 
 
 class MergeScratch(NamedTuple):
@@ -409,6 +409,8 @@ def add_ion(x, place_along, ions, species, valence, weighed, mesh, sums):
     entry, cell, normal, along, both = find_share(x, place_along, mesh)
     near, following = int64(cell), int64((cell + 1) % mesh.n_along)
     normal, along, both = int64(normal), int64(along), int64(both)
+    if entry < mesh.stride:
+        sums.counts[species, entry + (mesh.stride if x > float32(0.0) else 0)] += ions
     for far in range(2):
         if entry + far < mesh.stride:
             row = (entry + far + (mesh.stride if x > float32(0.0) else 0)) * mesh.n_along

@@ -11,7 +11,7 @@ from mc.compilation import entry_point
 from mc.constants import SENSING_REACH
 from mc.engines.brownian import crossing, stepping
 from mc.engines.brownian.engine import BrownianEngine
-from mc.engines.brownian.plane import find_bin
+from mc.engines.brownian.plane import SAMPLE_EVERY, find_bin
 from mc.engines.brownian.sorting import SORT_EVERY
 from mc.field import shares
 from mc.scenario.schema import Scenario
@@ -70,26 +70,39 @@ def test_the_drop_of_the_plane_is_charge_over_capacitance(engine):
     assert now.field_potential_drop == pytest.approx(now.charge_separation_potential, abs=2e-4)
 
 
-def test_running_sums_are_those_of_a_fresh_deposit(engine):
+def deposit_anew(engine):
+    """Return the sums of all ions, added one by one."""
     state = engine.state
     plane, ions = state.plane, state.ions
     fresh = shares.make_sums(plane.mesh, ions.valences.size)
-    weighed = plane.tables.weighed
     add_all(
         ions.positions,
         plane.transverse[0],
         engine.species_of_slots,
         ions.valences,
-        weighed,
+        plane.tables.weighed,
         plane.mesh,
         fresh,
     )
+    return fresh
+
+
+@pytest.mark.parametrize("boundary", ["closed", "bath"])
+def test_ions_are_counted_with_those_that_have_crossed_or_come_in(boundary):
+    """From them the conductivity is sampled. Ions that have just left are beyond the far end, and counted no more."""
+    engine = BrownianEngine(make_scenario(boundary), 1, 0.5, 1)
+    engine.advance(3 * SAMPLE_EVERY)
+    np.testing.assert_array_equal(engine.state.plane.sums.counts, deposit_anew(engine).counts)
+
+
+def test_running_sums_are_those_of_a_fresh_deposit(engine):
+    plane, fresh = engine.state.plane, deposit_anew(engine)
     np.testing.assert_array_equal(fresh.charges, plane.sums.charges)
     np.testing.assert_array_equal(fresh.weights, plane.sums.weights)
     # Pumps sense K and Na as far as they reach, and nothing senses Cl and the impermeant anion.
-    reach = int(SENSING_REACH / state.box.grid.spacing) + 1
+    reach = int(SENSING_REACH / engine.state.box.grid.spacing) + 1
     sensed = dict.fromkeys(("K", "Na"), reach)
-    assert list(weighed) == [sensed.get(name, 0) for name in engine.composition.names]
+    assert list(plane.tables.weighed) == [sensed.get(name, 0) for name in engine.composition.names]
 
 
 def test_ions_keep_their_names_when_they_are_sorted():
