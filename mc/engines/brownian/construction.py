@@ -95,10 +95,8 @@ def make_plane(
     """
     chunks = chunk_blocks.size - 1
     geometry, grid = scenario.geometry, box.grid
-    widths, cells = (
-        geometry.transverse_lengths,
-        resolve_transverse_cells(scenario, composition, box.time_step),
-    )
+    widths = geometry.transverse_lengths
+    cells = resolve_transverse_cells(scenario, composition, box.time_step)
     mesh = make_mesh(grid.stride, grid.spacing, cells[0], widths[0])
     n_cells = 2 * grid.stride * mesh.n_along
     n_species, n_ions = ions.valences.size, ions.positions.size
