@@ -96,7 +96,7 @@ def move_ions(state):
     step = state.step[0]
     state.step[0] = step + 1
     if step % SORT_EVERY == 0:
-        stepping.sort(state.ions, state.pores, state.reservoirs, state.scratch, state.look, state.plane)
+        stepping.sort(state.ions, state.pores, state.reservoirs, state.scratch, state.plane)
     stepping.move(
         state.box,
         state.ions,

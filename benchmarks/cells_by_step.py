@@ -84,8 +84,7 @@ def look(engine: BrownianEngine) -> tuple[float, float, float, float]:
     assert state.plane is not None
     potential = state.plane.look_potential.reshape(2, state.box.grid.stride, state.plane.mesh.n_along)
     drop = potential[0, 0] - potential[1, 0]
-    first, last = state.ions.first_ion[:2]
-    inside = -state.look.positions[first:last]
+    inside = -engine.locate(np.arange(*state.ions.first_ion[:2])).x
     near = np.clip((NEAR - inside[inside > 0.0]) / FADING + 0.5, 0.0, 1.0).sum()
     crossings = state.pores.crossings[:, 0]
     return (

@@ -64,7 +64,7 @@ def look_up_all(x, y, mesh, cells, table, looked_up):
 @entry_point
 def merge_tables(tables, valences, mesh, all_apart, scratch, sums):
     """Call the kernel from Python."""
-    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums)
+    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums, None)
 
 
 def best(run: Callable[[], object], repeats: int = 20) -> float:

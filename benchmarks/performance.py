@@ -18,6 +18,7 @@ from typing import Any
 import brownian
 import engines
 import peers
+import recording
 from matplotlib.figure import Figure
 
 import mc
@@ -76,6 +77,15 @@ def measure_lattice(ions: list[float], seconds: float) -> list[dict[str, Any]]:
                 }
             )
             print(rows[-1], flush=True)
+    return rows
+
+
+def measure_recording(seconds: float) -> list[dict[str, Any]]:
+    """Return what looking, recording and checkpoints cost of shipped scenarios."""
+    rows = []
+    for name in RECORDED:
+        rows.append(recording.measure(name, [], seconds, turns=3))
+        print(rows[-1], flush=True)
     return rows
 
 
@@ -196,6 +206,19 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
             for row in results["lattice"]
         ],
     )
+    recorded = table(
+        ["scenario", "counted as", "steps", "records", "share of the processor's time"],
+        [
+            [
+                row["scenario"],
+                {"brownian": "single ions", "lattice": "counts"}[row["engine"]],
+                f"{row['steps']:,}",
+                f"{row['records']:,}",
+                f"{row['recording_share']:.1%}",
+            ]
+            for row in results["recording"]
+        ],
+    )
     others = ""
     if results["peers"]:
         rows = [
@@ -213,6 +236,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
             cores=results["cores"],
             particles=particles,
             lattice=lattice,
+            recorded=recorded,
             peers=others,
             cells=round(cells_in_plane(), -3),
             cost_1=cost_in_plane(results["particles"], 1),
@@ -243,9 +267,9 @@ below 10⁶ ions in one dimension their shares add up to more than the step.
 
 ![Speed against the number of ions](performance_ions.png)
 
-An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, the same as
-looked at, and in two dimensions its name and where it goes when the ions are sorted. More is reserved, so that all
-could be in pores at once, and never used.
+An ion takes {memory_1:.0f} bytes of memory in one dimension and {memory_2:.0f} in two: its position, and in two
+dimensions its name, where it goes when the ions are sorted, and room for one of them to be put in order. More is
+reserved, so that all could be in pores at once, and never used.
 
 In two dimensions an ion has two coordinates to move, with one random word for both, looks up one word of its cell and
 adds one to it. Every 64 steps ions are put in order along the membrane, part of moving them here. A step takes
@@ -257,7 +281,25 @@ five ions in a cell.
 {lattice}
 
 ![Cost against the time step and the number of ions](performance_costs.png)
+
+## Recording
+
+What looking, recording and checkpoints take of a run at default settings, on one thread (`benchmarks/recording.py`
+says how). To look at single ions is to let copies of them drift and to count these, which takes about as long as a
+step.
+
+{recorded}
 {peers}"""
+
+RECORDED = (
+    "resting_potential",
+    "patch_2d",
+    "nernst_potassium",
+    "single_channel",
+    "action_potential",
+    "pump_in_life",
+)
+"""Scenarios of which is told what recording costs."""
 
 PEERS = """
 ## Neighbours
@@ -296,6 +338,7 @@ def main() -> None:
         "lattice": measure_lattice(
             [1e4, 1e6, 1e8] if arguments.quick else [1e4, 1e5, 1e6, 1e7, 1e8, 1e9], seconds
         ),
+        "recording": measure_recording(2.0 * seconds),
         "peers": {
             f"{dimensions}D": {
                 f"{n_ions:.0e}": peers.measure(arguments.peers, dimensions, n_ions, seconds)

@@ -91,9 +91,9 @@ class Stopwatch:
             self.seconds["steps"] -= self.seconds["current"] - before
             return made
 
-        def timed_watch(engine: Engine, stops: list[int]) -> Watch:
+        def timed_watch(engine: Engine, *how: Any) -> Watch:
             with self.timing("steps"):
-                found = watch(engine, stops)
+                found = watch(engine, *how)
             self.seconds["steps"] -= found.seconds
             self.seconds["looks"] += found.seconds
             return found

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mc.engines.base import Engine, Maps, Observation, Observations
+from mc.engines.base import NOWHERE, Engine, Maps, Observation, Observations, Positions
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.continuum.engine import ContinuumEngine
 from mc.engines.devices import Device, check_device
@@ -68,8 +68,6 @@ MEMORY_INTERVAL = 1.0
 
 MOST_REMEMBERED = 256e6
 """Bytes of a state above which it is not."""
-
-NO_IONS = np.zeros(0, dtype=np.int64)
 
 PIECE = 0.5
 """s of wall time after which a run looks whether it is to stop, also where its records are further apart."""
@@ -418,7 +416,7 @@ class _Run:
 
     def _go(self) -> None:
         if self.engine.step == self.plan.first_step:
-            self._record(self.engine.observe(self.recorded_ions))
+            self._record(self.engine.observe(), self._locate_if_due(self.engine.step))
             self._remember()
             self._keep_if_asked_for()
         with _listening_to_signals() as signals:
@@ -456,10 +454,11 @@ class _Run:
     def _watch(self, stops: Sequence[int]) -> None:
         """Go on by several records at once."""
         started = time.monotonic()
-        watch = self.engine.watch(stops)
+        located_at = [stop for stop in stops if self._is_due(stop, self.positions_every)]
+        watch = self.engine.watch(stops, located_at, self.recorded_ions)
         self.seconds_of_steps += time.monotonic() - started - watch.seconds
         if watch.seen is not None:
-            self._record_all(watch.seen)
+            self._record_all(watch.seen, watch.positions)
         if watch.error is not None:
             raise watch.error
         if self.engine.step < stops[-1]:
@@ -472,8 +471,7 @@ class _Run:
             self._advance(min(stop - self.engine.step, self._piece()))
             if self.engine.step < stop:
                 self._heed(signals)
-        tells_positions = stop % self.positions_every == 0 or stop == self.n_steps
-        self._record(self.engine.observe(self.recorded_ions if tells_positions else NO_IONS))
+        self._record(self.engine.observe(), self._locate_if_due(stop))
 
     def _advance(self, n_steps: int) -> None:
         started = time.monotonic()
@@ -580,47 +578,62 @@ class _Run:
         self.recording_seconds_before = header["recording_seconds"]
         self.steps_before = self.engine.step
 
-    def _record(self, observation: Observation) -> None:
+    def _locate_if_due(self, step: int) -> Positions | None:
+        """Return where the recorded ions are if that is to be recorded after a step."""
+        return self.engine.locate(self.recorded_ions) if self._is_due(step, self.positions_every) else None
+
+    def _record(self, observation: Observation, positions: Positions | None) -> None:
         step, now = observation.step, observation.step * self.engine.time_step
         check_numbers(observation, now)
         if self._is_due(step, self.record_every):
             self.recorder.record_series(step, now, self._row(observation))
-            self.maps.add(observation.maps)
-            self._gather(step, now, observation.cell_concentrations, observation.potential)
-        if self._is_due(step, self.positions_every):
-            places = observation.places[0] if observation.places.size else None
-            self.recorder.record_positions(step, now, observation.positions, places)
+            self._gather(step, now, observation.cell_concentrations, observation.potential, observation.maps)
+        if positions is not None:
+            self.recorder.record_positions(step, now, *positions)
         self._report(step, observation.membrane_potential)
 
-    def _record_all(self, seen: Observations) -> None:
+    def _record_all(self, seen: Observations, positions: Mapping[int, Positions]) -> None:
         """Record what was seen at several moments, as `_record` would one by one, at a fraction of the cost."""
         steps: list[int] = np.asarray(seen.step).tolist()
         if not are_finite(seen):
             for moment in range(len(steps)):
-                self._record(seen.at(moment))
+                # Ends with an error at the first that is not: positions are recorded as far as it.
+                step = steps[moment]
+                is_due = self._is_due(step, self.positions_every)
+                self._record(seen.at(moment), positions.get(step, NOWHERE) if is_due else None)
             return
-        times = [step * self.engine.time_step for step in steps]
-        due = [moment for moment, step in enumerate(steps) if self._is_due(step, self.record_every)]
-        self.recorder.record_series_rows(
-            np.array([steps[moment] for moment in due], dtype=np.int64),
-            np.array([times[moment] for moment in due], dtype=np.float64),
-            self._row(seen)[due],
-        )
-        for moment in due:
-            self._gather(
-                steps[moment], times[moment], seen.cell_concentrations[moment], seen.potential[moment]
-            )
-        for moment, step in enumerate(steps):
+        are_due = [self._is_due(step, self.record_every) for step in steps]
+        if any(are_due):
+            self._record_in_series(seen if all(are_due) else seen.take(np.flatnonzero(are_due).tolist()))
+        for step in steps:
             if self._is_due(step, self.positions_every):
-                self.recorder.record_positions(step, times[moment], seen.positions[moment])
+                now = step * self.engine.time_step
+                self.recorder.record_positions(step, now, *positions.get(step, NOWHERE))
         self._report(steps[-1], float(np.asarray(seen.membrane_potential)[-1]))
+
+    def _record_in_series(self, seen: Observations) -> None:
+        """Append what was seen at several moments to the series, and add it to the means of profiles and maps."""
+        steps = np.asarray(seen.step)
+        times = steps * self.engine.time_step
+        self.recorder.record_series_rows(steps, times, self._row(seen))
+        for moment, (step, now) in enumerate(zip(steps.tolist(), times.tolist(), strict=True)):
+            self._gather(
+                step,
+                now,
+                seen.cell_concentrations[moment],
+                seen.potential[moment],
+                seen.maps and seen.maps.at(moment),
+            )
 
     def _is_due(self, step: int, every: int) -> bool:
         """Return whether what is recorded so often is to be recorded after a step."""
         return step % every == 0 or step == self.plan.first_step or step == self.n_steps
 
-    def _gather(self, step: int, now: float, concentrations: NDArray, potential: NDArray) -> None:
+    def _gather(
+        self, step: int, now: float, concentrations: NDArray, potential: NDArray, maps: Maps | None
+    ) -> None:
         """Add to the means of profiles and maps, and record them if their window ends."""
+        self.maps.add(maps)
         self.concentrations.append(concentrations)
         self.potentials.append(potential)
         if step // self.profile_every > self.profiles or step == self.n_steps:
@@ -706,7 +719,8 @@ _OF_CHARGES = "a permeability, a valence or a current far beyond those of life"
 def check_numbers(observation: Observation, now: float) -> None:
     """Raise NumericalError, with the time in ns, the quantity and a likely cause, if a number is not finite.
 
-    Positions may be none, of ions in a reservoir, and so may the command of a clamp.
+    Positions may be none, of ions in a reservoir, and so may the command of a clamp. What is along x are the means of
+    the maps, and not finite where one of these is not.
     """
     if are_finite(observation):
         return
@@ -722,11 +736,6 @@ def check_numbers(observation: Observation, now: float) -> None:
         ("charge through the channels", observation.displaced_charge, _OF_CHARGES),
         ("total charge", observation.total_charge, _OF_CHARGES),
     ]
-    if observation.maps is not None:
-        looked_at += [
-            ("map of the potential", observation.maps.potential, _OF_POTENTIALS),
-            ("map of concentrations", observation.maps.concentrations, _OF_CONCENTRATIONS),
-        ]
     for quantity, values, cause in looked_at:
         is_good = np.isfinite(values)
         if not np.all(is_good):
@@ -748,8 +757,6 @@ def are_finite(observation: Observation) -> bool:
         observation.permeability,
         observation.displaced_charge,
     ]
-    if observation.maps is not None:
-        looked_at += [observation.maps.potential, observation.maps.concentrations]
     return bool(np.isfinite(np.concatenate(looked_at, axis=None)).all())
 
 

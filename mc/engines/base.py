@@ -1,6 +1,6 @@
 """What an engine owes the simulation: steps, observations and events. It knows no files and no plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -20,8 +20,12 @@ class Maps:
 
     concentrations: NDArray[np.float64]
     """(species, cells along x, cells along y) mM."""
-    potential: NDArray[np.float64]
+    potential: NDArray
     """(nodes along x, nodes along y) mV; node k of y is the near end of cell k."""
+
+    def at(self, moments: int | slice | list[int]) -> Self:
+        """Return those of one moment or of some, of maps with a first axis of moments."""
+        return type(self)(self.concentrations[moments], self.potential[moments])
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,6 @@ class Observation:
     """(species, cells) along x, mM."""
     potential: NDArray[np.float64]
     """(nodes,) along x, mV, zero at the far end outside."""
-    positions: NDArray[np.float64]
-    """(slots,) along x, nm; not a number for ions that are in a reservoir. Empty where ions are counted."""
-    places: NDArray[np.float64]
-    """(transverse axes, slots) along the membrane, nm; those in pores are where their channel is."""
     open_channels: Numbers
     """(channel types,)"""
     permeability: NDArray[np.float64]
@@ -80,19 +80,21 @@ APART = ("states", "maps")
 
 
 class Observations(Observation):
-    """What was seen at several moments: each field, and each of the states, has a first axis of moments; no maps."""
+    """What was seen at several moments: each field, each of the states and each map has a first axis of moments."""
 
     def at(self, moment: int) -> Observation:
         """Return what was seen at one of them."""
         values: dict[str, Any] = {
             name: value[moment] if value.ndim > 1 else value[moment].item() for name, value in self._arrays()
         }
-        return Observation(**values, states=tuple(one[moment] for one in self.states), maps=None)
+        states = tuple(one[moment] for one in self.states)
+        return Observation(**values, states=states, maps=self.maps and self.maps.at(moment))
 
-    def first(self, n: int) -> Self:
-        """Return what was seen at the first so many of them."""
-        values: dict[str, Any] = {name: value[:n] for name, value in self._arrays()}
-        return type(self)(**values, states=tuple(one[:n] for one in self.states), maps=None)
+    def take(self, moments: slice | list[int]) -> Self:
+        """Return what was seen at some of them."""
+        values: dict[str, Any] = {name: value[moments] for name, value in self._arrays()}
+        states = tuple(one[moments] for one in self.states)
+        return type(self)(**values, states=states, maps=self.maps and self.maps.at(moments))
 
     def _arrays(self) -> list[tuple[str, NDArray]]:
         return [(name, value) for name, value in vars(self).items() if name not in APART]
@@ -103,7 +105,27 @@ def join(observations: Sequence[Observation]) -> Observations:
     names = [field.name for field in fields(Observation) if field.name not in APART]
     values: dict[str, Any] = {name: np.array([getattr(one, name) for one in observations]) for name in names}
     states = zip(*(one.states for one in observations), strict=True)
-    return Observations(**values, states=tuple(np.array(one) for one in states), maps=None)
+    maps = [one.maps for one in observations if one.maps is not None]
+    return Observations(
+        **values,
+        states=tuple(np.array(one) for one in states),
+        maps=Maps(np.array([one.concentrations for one in maps]), np.array([one.potential for one in maps]))
+        if maps
+        else None,
+    )
+
+
+class Positions(NamedTuple):
+    """Where single ions are at one moment."""
+
+    x: NDArray
+    """(ions,) along the membrane normal, nm; not a number for ions that are in a reservoir."""
+    y: NDArray | None
+    """(ions,) along the membrane, nm; those in pores are where their channel is. None in one dimension."""
+
+
+NOWHERE = Positions(np.zeros(0), None)
+"""Where ions are counted."""
 
 
 class Watch(NamedTuple):
@@ -111,7 +133,9 @@ class Watch(NamedTuple):
 
     seen: Observations | None
     """At those that were reached; None if none was."""
-    error: McError | None
+    positions: Mapping[int, Positions]
+    """By step."""
+    error: McError | KeyboardInterrupt | None
     """Why it ended: to be raised once what was seen before is recorded."""
     seconds: float
     """Of wall time that were spent on looking rather than on steps."""
@@ -145,20 +169,22 @@ class Engine(Protocol):
     def advance(self, n_steps: int) -> int:
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
 
-    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
-        """Look at the present state without changing it.
+    def observe(self) -> Observation:
+        """Look at the present state without changing it."""
 
-        `slots`, ascending: of which ions positions are told, of all by default; many take time.
-        """
+    def locate(self, ions: NDArray[np.int64] | None = None) -> Positions:
+        """Return where some ions are, of ascending numbers, or all; none where ions are counted."""
 
     @property
     def most_watched(self) -> int:
         """At how many moments `watch` looks at most."""
 
-    def watch(self, stops: Sequence[int]) -> Watch:
-        """Make steps until each of the `stops`, numbers of steps in order, and look, but at no positions of ions.
+    def watch(
+        self, stops: Sequence[int], located_at: Collection[int] = (), ions: NDArray[np.int64] | None = None
+    ) -> Watch:
+        """Make steps until each of the `stops`, numbers of steps in order, and look; at some also where `ions` are.
 
-        Sees what `advance` and `observe` in turn would, in less time where stops are a few steps apart. Fewer may be
+        Sees what `advance`, `observe` and `locate` in turn would, in less time where stops are close. Fewer may be
         reached: when events wait to be drained, when a protocol changes something, and after an error, which is
         returned rather than raised. Then go on from the present step.
         """

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.engines import proteins
-from mc.engines.base import Numbers, Observation, Watch, join
+from mc.engines.base import NOWHERE, Numbers, Observation, Positions, Watch, join
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
-from mc.membrane.gating import count_states
 from mc.membrane.protocols import VOLTAGE, command_at
 from mc.scenario.composition import Composition
 from mc.scenario.schema import Scenario
@@ -48,22 +47,28 @@ class DrivenEngine(ABC):
         """Make up to `n_steps` steps and return how many were made; fewer when events wait to be drained."""
 
     @abstractmethod
-    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+    def observe(self) -> Observation:
         """Look at the present state without changing it."""
+
+    def locate(self, ions: NDArray[np.int64] | None = None) -> Positions:
+        """Return where some ions are, or all; where ions are counted, none."""
+        return NOWHERE
 
     @property
     def most_watched(self) -> int:
         """At how many moments `watch` looks at most."""
         return 1
 
-    def watch(self, stops: Sequence[int]) -> Watch:
+    def watch(
+        self, stops: Sequence[int], located_at: Collection[int] = (), ions: NDArray[np.int64] | None = None
+    ) -> Watch:
         """Make steps until the first of the `stops` and look; see `mc.engines.base.Engine`."""
         self.advance(stops[0] - self.step)
         if self.step < stops[0]:
-            return Watch(None, None, 0.0)
+            return Watch(None, {}, None, 0.0)
         started = time.monotonic()
-        seen = join([self.observe(np.zeros(0, dtype=np.int64))])
-        return Watch(seen, None, time.monotonic() - started)
+        seen = join([self.observe()])
+        return Watch(seen, {}, None, time.monotonic() - started)
 
     def _until_a_change(self, stops: Sequence[int]) -> tuple[list[int], int]:
         """Return which of the stops come before a protocol changes something next, and the step to end a go at.
@@ -160,12 +165,6 @@ class DrivenEngine(ABC):
                 for electrode in self.scenario.electrodes
             ]
         )
-
-    def _count_states(self) -> tuple[Numbers, ...]:
-        """Return for each channel type the number of channels in each state."""
-        n_in_state = np.empty(self.state.channels.levels.shape, dtype=np.int64)
-        count_states(self.state.channels.chains, n_in_state)
-        return self._by_type(n_in_state)
 
     def _by_type(self, n_in_state: NDArray[np.int64]) -> tuple[Numbers, ...]:
         """Return the row of each channel type; `n_in_state`: (..., types, most states of a type)."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,10 +113,15 @@ class LowPass:
         self._step = np.zeros(1, dtype=np.int64)
         self._output = np.full(len(cut_offs), np.nan)
 
-    def read(self, step: int, potentials: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the amplifiers show at a step when the electrodes are at `potentials`, (electrodes,) mV."""
+    def read(self, step: Any, potentials: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the amplifiers show at a step when the electrodes are at `potentials`, (electrodes,) mV.
+
+        Or at several steps, (moments,), one after another: (moments, electrodes).
+        """
         if not potentials.size:
             return potentials
+        if potentials.ndim == 2:
+            return np.array([self.read(*one) for one in zip(step, potentials, strict=True)])
         waited = step - self._step[0]
         passed = np.array(
             [-math.expm1(-rate * waited) if math.isfinite(rate) else 1.0 for rate in self._rates]

@@ -16,14 +16,8 @@ import numpy as np
 from numba import float32, int32, int64, prange, uint32, uint64
 
 from mc.compilation import compiled, internal, parallel
-from mc.field.deposition import find_cell, product, smaller
-from mc.field.mesh import (
-    Mesh,
-    find_place,
-    find_transverse_cell,
-    make_words,
-    table_size,
-)
+from mc.field.deposition import product, smaller
+from mc.field.mesh import Mesh, copy_row, find_place, make_words, table_size
 
 SHARE_BITS = 13
 
@@ -297,7 +291,7 @@ def share_among_nodes(parts, carried, nodes):
 
 
 @internal
-def merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums):
+def merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums, ions_in_cells):
     """Do what `merge_tables` does for an entry along the normal of a side."""
     own, charges, row = parts[0], parts[1], side * mesh.stride + entry
     nodes = slice(row * mesh.n_along, (row + 1) * mesh.n_along)
@@ -320,6 +314,8 @@ def merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, 
                 )
         if is_apart:
             sums.counts[species, row] = own[0].sum()
+            if ions_in_cells is not None:
+                copy_row(own[0], ions_in_cells[species, nodes])
             for part in range(PARTS):
                 add_multiple(own[part], int32(valences[species]), charges[part])
             if entry < tables.weighed[species]:
@@ -348,14 +344,14 @@ def empty_entry(tables, entry, row):
 
 
 @internal
-def merge_entries(tables, valences, mesh, first, last, all_apart, parts, carried, sums):
+def merge_entries(tables, valences, mesh, first, last, all_apart, parts, carried, sums, ions_in_cells):
     """Do what `merge_tables` does for the rows of nodes from `first` to `last`, without what other workers leave."""
     carried[:] = 0
     for row in range(first, last):
         side, entry = row // mesh.stride, row % mesh.stride
         if entry == 0:
             carried[:] = 0
-        merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums)
+        merge_entry(tables, valences, entry, mesh, side, all_apart, parts, carried, sums, ions_in_cells)
         if entry == mesh.stride - 1:
             empty_entry(tables, row + side + 1, mesh.row)
 
@@ -372,11 +368,12 @@ def pass_on(carried, row, mesh, weighed, sums):
 
 
 @parallel
-def merge_tables(tables, valences, mesh, all_apart, scratch, sums):
+def merge_tables(tables, valences, mesh, all_apart, scratch, sums, ions_in_cells):
     """Write the charges of all ions at the nodes, and of each species the counts and weights, and empty the tables.
 
     Weights are written as far as species are weighed, counts as far as they add to tables of their own, others stay
-    as they are; `all_apart`: see `entries_apart`, and so it was when ions were added.
+    as they are; `all_apart`: see `entries_apart`, and so it was when ions were added. `ions_in_cells`: None, or
+    (species, 2 * stride * n_along) int32, to be written as far as counts are.
     """
     workers, n_rows = scratch.parts.shape[0], 2 * mesh.stride
     for i in prange(workers):
@@ -392,6 +389,7 @@ def merge_tables(tables, valences, mesh, all_apart, scratch, sums):
             scratch.parts[worker],
             scratch.carried[worker],
             sums,
+            ions_in_cells,
         )
     for worker in range(workers - 1):
         pass_on(scratch.carried[worker], (worker + 1) * n_rows // workers, mesh, tables.weighed, sums)
@@ -432,29 +430,3 @@ def withdraw(x, place_along, species, valence, weighed, mesh, sums):
 def restore(x, place_along, species, valence, weighed, mesh, sums):
     """Put one ion into the sums."""
     add_ion(x, place_along, 1, species, valence, weighed, mesh, sums)
-
-
-# --- ions counted in cells, for who looks at them ---
-
-
-@internal
-def count_species(positions, places_along, first, last, mesh, counts):
-    """Count the ions from `first` to `last` in each cell."""
-    counts[:] = 0
-    for ion in range(first, last):
-        entry = int64(find_cell(positions[ion], mesh.inverse_spacing, mesh.stride))
-        cell = find_transverse_cell(places_along[ion] * mesh.inverse_spacing_along, mesh.n_along)
-        counts[entry * mesh.n_along + cell] += 1
-
-
-@parallel
-def count_ions(positions, places_along, first_ion, mesh, counts):
-    """Write how many ions of each species there are in each cell, (species, 2 * stride * n_along).
-
-    The last entry along the normal of each side is of ions in no bath. `first_ion`: (species + 1,).
-    """
-    for i in prange(counts.shape[0]):
-        species = int64(i)
-        count_species(
-            positions, places_along, first_ion[species], first_ion[species + 1], mesh, counts[species]
-        )

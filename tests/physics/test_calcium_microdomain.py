@@ -105,7 +105,8 @@ def observe(seed, n_records):
             engine.drain_events()
         now = engine.observe()
         crossed.append(now.crossings[0, calcium, 1] - now.crossings[0, calcium, 0])
-        x, y = -now.positions[is_calcium], now.places[0, is_calcium] - WIDTH / 2.0
+        place = engine.locate()
+        x, y = -place.x[is_calcium], place.y[is_calcium] - WIDTH / 2.0
         x, y = x[x > 0.0], y[x > 0.0]
         radius, angle = np.hypot(x, y)[:, None], np.rad2deg(np.arctan2(x, np.abs(y)))[:, None]
         counts = ((radius >= inner) & (radius < outer) & (angle < steepest)).sum(axis=0)

@@ -92,8 +92,9 @@ class Cloud:
                 engine.drain_events()
             now = engine.observe()
             crossed.append(now.crossings[0, potassium, 0] - now.crossings[0, potassium, 1])
-            x = now.positions[is_potassium] - THICKNESS
-            y = np.abs(now.places[0, is_potassium] - CENTRE)
+            place = engine.locate()
+            x = place.x[is_potassium] - THICKNESS
+            y = np.abs(place.y[is_potassium] - CENTRE)
             x, y = x[x > 0.0][:, None], y[x > 0.0][:, None]
             counts.append(((x >= low) & (x < high) & (y >= near) & (y < far)).sum(axis=0))
         self.current = np.diff(crossed)[-n_records:] / RECORD

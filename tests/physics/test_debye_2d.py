@@ -88,11 +88,10 @@ def snapshots(engine, duration, settling=3.0, interval=0.25):
     ions = np.concatenate(list(mobile.values()))
     for _ in range(round(duration / interval)):
         engine.advance(round(interval / engine.time_step))
-        yield (
-            charges,
-            state.look.positions[ions].astype(float),
-            state.plane.look_transverse[0, ions].astype(float),
-        )
+        place = engine.locate()
+        # Distances from the membrane: below zero inside.
+        x = np.where(place.x > 0.0, place.x - THICKNESS, place.x)
+        yield charges, x[ions].astype(float), place.y[ions].astype(float)
 
 
 def means(series):

@@ -23,9 +23,9 @@ def spread(time_step):
         length=LENGTH,
     )
     engine = BrownianEngine(patch, 1, time_step, threads=1, clamped_potential=0.0)
-    before = engine.observe().positions.copy()
+    before = engine.locate().x
     engine.advance(round(DURATION / time_step))
-    after = engine.observe().positions
+    after = engine.locate().x
     distance = np.where(before < 0.0, -before, before - patch.membrane.thickness)
     is_central = abs(distance - LENGTH / 2) < MIDDLE
     species = np.searchsorted(engine.state.ions.first_ion, np.arange(engine.n_ions), side="right") - 1

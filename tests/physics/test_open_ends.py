@@ -218,7 +218,7 @@ def far_end_of_a_gradient(time_step, duration=3000.0, blocks=20):
         before, ions = net(), []
         for _ in range(records):
             advance(interval)
-            depth = engine.observe().positions[is_tracer] - 4.0
+            depth = engine.locate().x[is_tracer] - 4.0
             ions.append(np.sum((depth > low) & (depth < high)))
         flux = (net() - before) / (records * interval)
         ends.append((low + high) / 2.0 + coefficient * np.mean(ions) / (high - low) / flux)
@@ -242,5 +242,5 @@ def test_the_ledger_counts_who_came_and_went():
     start = np.stack([engine.composition.counts_inside, engine.composition.counts_outside], axis=1)
     np.testing.assert_array_equal(now.ions, start + now.exchanged[:, :, 0] - now.exchanged[:, :, 1])
     assert now.exchanged.min() > 1000
-    present = ~np.isnan(now.positions)
+    present = ~np.isnan(engine.locate().x)
     assert present.sum() == now.ions.sum() < engine.n_slots

@@ -28,7 +28,8 @@ def break_down(monkeypatch, engine, **spoilt):
         return replace(found, **spoilt) if found.step > LAST_GOOD else found
 
     monkeypatch.setattr(ENGINES[engine], "observe", spoilt_observe)
-    # The state is remembered at every record.
+    # A run looks once at a time, and the state is remembered at every record.
+    monkeypatch.setattr(ENGINES[engine], "most_watched", 1)
     monkeypatch.setattr("mc.simulation.MEMORY_INTERVAL", 0.0)
 
 

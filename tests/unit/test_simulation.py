@@ -292,8 +292,8 @@ def test_what_was_seen_before_a_number_is_not_finite_is_recorded(tmp_path, monke
     """Also where the engine looked at many moments in one go."""
     watch = LatticeEngine.watch
 
-    def spoilt(engine, stops):
-        found = watch(engine, stops)
+    def spoilt(engine, *how):
+        found = watch(engine, *how)
         found.seen.potential[found.seen.step >= 600, 3] = np.nan
         return found
 
@@ -308,10 +308,10 @@ def test_what_was_seen_before_a_number_is_not_finite_is_recorded(tmp_path, monke
 def test_what_was_seen_before_an_ion_is_lost_is_recorded(tmp_path, monkeypatch):
     watch = LatticeEngine.watch
 
-    def spoilt(engine, stops):
+    def spoilt(engine, *how):
         if engine.step >= 600:
             engine.state.counts[0, 0, 0] += 1
-        return watch(engine, stops)
+        return watch(engine, *how)
 
     monkeypatch.setattr(LatticeEngine, "watch", spoilt)
     with pytest.raises(LedgerError, match="ions were lost or made"):

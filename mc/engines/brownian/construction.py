@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mc import streams
 from mc.engines.brownian.crossing import Pores
 from mc.engines.brownian.exchange import Reservoirs
+from mc.engines.brownian.motion import BLOCK
 from mc.engines.brownian.passes import Leavers
 from mc.engines.brownian.plane import Mouths, Plane, sensed_cells
 from mc.engines.brownian.plane_motion import PIECE, Sheet
@@ -124,6 +125,7 @@ def make_plane(
         valences=ions.valences,
         looked_up=make_words(chunks, PIECE),
         shares=make_words(chunks, PIECE),
+        ahead=np.zeros((chunks, BLOCK), dtype=np.float32),
     )
     return Plane(
         mesh=mesh,
@@ -145,7 +147,7 @@ def make_plane(
         merge_scratch=shares.make_merge_scratch(mesh, n_species, threads),
         potential=np.zeros(n_cells, dtype=np.float32),
         sampled=np.zeros(2 * grid.stride),
-        look_transverse=transverse.copy(),
+        spare=np.empty(n_ions, dtype=np.float32),
         look_sums=shares.make_sums(mesh, n_species),
         look_counts=np.zeros((n_species, n_cells), dtype=np.int32),
         look_potential=np.zeros(n_cells, dtype=np.float32),

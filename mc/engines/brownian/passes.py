@@ -34,13 +34,11 @@ def note_flagged(flags, first_ion, lists, numbers, chunk):
 
 
 @internal
-def move_block(
-    chunk, block, ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers, is_last
-):
+def move_block(chunk, block, ions, scratch, baths, drift, thresholds, key, step, diffuses, leavers, is_last):
     """Drift, diffuse and deposit one block where only distances from the membrane are tracked."""
     start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
     n = stop - start
-    positions = target[start:stop]
+    positions = ions.positions[start:stop] if diffuses else scratch.ahead[chunk, :n]
     cells, displacements = scratch.cells[chunk, :n], scratch.displacements[chunk, :n]
     # The weights are not yet known: until then their memory holds flags.
     weights = scratch.weights[chunk, :n]
@@ -83,7 +81,7 @@ def start_lists(chunk, scratch, leavers):
 
 
 @internal
-def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
+def move_chunk(chunk, ions, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
     """Drift, diffuse and deposit the blocks of one chunk, see `move_all`."""
     start_lists(chunk, scratch, leavers)
     clear(scratch.counts[chunk])
@@ -95,7 +93,6 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
             chunk,
             block,
             ions,
-            target,
             scratch,
             baths,
             drift,
@@ -112,7 +109,6 @@ def move_chunk(chunk, ions, target, scratch, baths, drift, thresholds, key, step
 def move_chunk_in_plane(
     chunk,
     ions,
-    target,
     scratch,
     baths,
     thresholds,
@@ -127,25 +123,27 @@ def move_chunk_in_plane(
     deposits,
     all_apart,
     places_along,
-    places_target,
 ):
     """Drift, diffuse and deposit the blocks of one chunk, piece by piece, see `move_all_in_plane`."""
+    moved = ions.positions if diffuses else scratch.ahead[chunk]
+    moved_along = places_along if diffuses else sheet.ahead[chunk]
     start_lists(chunk, scratch, leavers)
     for block in range(scratch.chunk_blocks[chunk], scratch.chunk_blocks[chunk + 1]):
         start, stop, species = ions.block_start[block], ions.block_stop[block], ions.block_species[block]
         if diffuses:
             draw_words(scratch.words[chunk], uint32(block * (BLOCK // 2)), step, key[0], key[1])
         else:
-            copy_row(ions.positions[start:stop], target[start:stop])
-            copy_row(places_along[start:stop], places_target[start:stop])
+            copy_row(ions.positions[start:stop], moved)
+            copy_row(places_along[start:stop], moved_along)
+        before = 0 if diffuses else start
         for first in range(start, stop, PIECE):
             last = min(first + PIECE, stop)
             words = scratch.words[chunk, first - start : last - start]
             any_candidate = move_piece(
-                target,
-                places_target,
-                first,
-                last,
+                moved,
+                moved_along,
+                first - before,
+                last - before,
                 species,
                 words,
                 scratch.cells[chunk, : last - first],
@@ -164,27 +162,24 @@ def move_chunk_in_plane(
                 if any_candidate:
                     note_flagged(words, first, scratch.candidates, scratch.n_candidates, chunk)
                 if leavers is not None:
-                    find_leavers(target[first:last], words, baths.length_inside, baths.length_outside)
+                    find_leavers(ions.positions[first:last], words, baths.length_inside, baths.length_outside)
                     note_flagged(words, first, leavers.ions, leavers.n_ions, chunk)
 
 
 @parallel
-def move_all(ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
+def move_all(ions, scratch, baths, drift, thresholds, key, step, diffuses, leavers):
     """Drift, diffuse and deposit all ions, and list the candidates of each chunk for entering a pore.
 
-    If `diffuses` is not 0 the ions move: `target` is then their positions themselves. Otherwise it is another array,
-    and they only drift in it, to look where they would be. `leavers` is None where the far ends are closed.
+    If `diffuses` is 0 no ion moves: copies of a block of them at a time only drift, to look where they would be.
+    `leavers` is None where the far ends are closed.
     """
     for chunk in prange(scratch.n_candidates.size):
-        move_chunk(
-            int64(chunk), ions, target, scratch, baths, drift, thresholds, key, step, diffuses, leavers
-        )
+        move_chunk(int64(chunk), ions, scratch, baths, drift, thresholds, key, step, diffuses, leavers)
 
 
 @parallel
 def move_all_in_plane(
     ions,
-    target,
     scratch,
     baths,
     thresholds,
@@ -199,9 +194,8 @@ def move_all_in_plane(
     deposits,
     all_apart,
     places_along,
-    places_target,
 ):
-    """Do what `move_all` does where places along the membrane are tracked, from `places_along` to `places_target`.
+    """Do what `move_all` does where places along the membrane are tracked.
 
     If `has_field` is 0 the baths have none, and if `deposits` is 0 ions are not added up; `all_apart`: see
     `shares.entries_apart`.
@@ -210,7 +204,6 @@ def move_all_in_plane(
         move_chunk_in_plane(
             int64(chunk),
             ions,
-            target,
             scratch,
             baths,
             thresholds,
@@ -225,7 +218,6 @@ def move_all_in_plane(
             deposits,
             all_apart,
             places_along,
-            places_target,
         )
 
 

@@ -93,10 +93,11 @@ class Plane(NamedTuple):
     """(2 * stride * n_along,) mV at each node, as the next drift sees it."""
     sampled: np.ndarray
     """(2 * stride,) conductivity as last sampled."""
-    look_transverse: np.ndarray
+    spare: np.ndarray
+    """(ions,) float32, working memory for sorting."""
     look_sums: shares.Sums
     look_counts: np.ndarray
-    """(species, 2 * stride * n_along), see `shares.count_ions`."""
+    """(species, 2 * stride * n_along) int32, ions in each cell."""
     look_potential: np.ndarray
     exit_key: np.ndarray
 
@@ -152,17 +153,6 @@ def put_in(ion, x, species, sums, plane):
 def sensed_cells(spacing):
     """Return how many cells along the normal are within SENSING_REACH of the membrane, at least one."""
     return max(1, int64(SENSING_REACH / spacing))
-
-
-@internal
-def sum_over_plane(counts, n_plane, axis_counts):
-    """Write the ions of each entry along the normal, (species, 2 * stride)."""
-    for species in range(axis_counts.shape[0]):
-        for row in range(axis_counts.shape[1]):
-            total = int64(0)
-            for m in range(row * n_plane, (row + 1) * n_plane):
-                total += counts[species, m]
-            axis_counts[species, row] = total
 
 
 @internal

@@ -60,6 +60,8 @@ class Sheet(NamedTuple):
     """(chunks, PIECE) uint64, the words of the cells of a piece."""
     shares: np.ndarray
     """(chunks, PIECE) uint64, what each ion of a piece leaves in its cell."""
+    ahead: np.ndarray
+    """(chunks, BLOCK) float32, places of a block that is looked at where it will be, nm."""
 
 
 @compiled

@@ -122,10 +122,10 @@ def follow_waiting_ions(reservoirs, moved_to):
 
 
 @internal
-def sort(ions, pores, reservoirs, scratch, look, plane):
+def sort(ions, pores, reservoirs, scratch, plane):
     """Put all ions in order along the membrane, where they have places along it.
 
-    Between steps nothing else holds the candidates' memory nor that of the positions as last looked at.
+    Between steps nothing else holds the candidates' memory.
     """
     if plane is not None:
         moved_to = scratch.candidates.reshape(scratch.candidates.size)
@@ -135,7 +135,7 @@ def sort(ions, pores, reservoirs, scratch, look, plane):
             plane.names,
             plane.mesh,
             plane.stripe_starts,
-            look.positions,
+            plane.spare,
             moved_to,
         )
         follow_ions_in_pores(pores, moved_to)

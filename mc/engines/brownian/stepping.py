@@ -29,7 +29,6 @@ from mc.engines.brownian.plane import (
     local_concentrations_at,
     refresh_factors,
     set_drops,
-    sum_over_plane,
 )
 from mc.engines.brownian.pumping import local_concentrations, pump
 from mc.engines.brownian.sorting import SORT_EVERY, sort
@@ -44,7 +43,7 @@ from mc.field.poisson import (
     sum_node_charges,
     sum_side_charge,
 )
-from mc.field.shares import count_ions, merge_tables
+from mc.field.shares import merge_tables
 from mc.membrane.gating import Channels, Transitions, gate
 from mc.membrane.protocols import Amplifier
 from mc.membrane.transport import PumpMoves, Pumps
@@ -74,6 +73,8 @@ class Scratch(NamedTuple):
     """Working memory, one row for each chunk of blocks."""
 
     words: np.ndarray
+    ahead: np.ndarray
+    """(chunks, BLOCK) float32, positions of a block that is looked at where it will be, nm."""
     cells: np.ndarray
     weights: np.ndarray
     displacements: np.ndarray
@@ -168,10 +169,8 @@ class Events(NamedTuple):
 class Look(NamedTuple):
     """The run as it stands after the drift that is due."""
 
-    positions: np.ndarray
-    """(ions,) float32, as in Ions."""
     counts: np.ndarray
-    """(species, 2 * stride), as in Sums."""
+    """(species, 2 * stride), as in Sums; in the plane without the ions in no bath."""
     weight_sums: np.ndarray
     field: np.ndarray
     """(2 * stride,) away from the membrane, mV/nm."""
@@ -274,7 +273,7 @@ def solve_in_plane(box, ions, sums, pores, field, step, plane):
 
 
 @internal
-def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
+def find_potential(box, ions, pores, field, look, scratch, plane, line):
     """Write the potential of the charges that are looked at, by Gauss's law."""
     stride = box.grid.stride
     if line is not None:
@@ -285,9 +284,7 @@ def find_potential(box, ions, pores, field, look, scratch, step, plane, line):
             solve_baths(field.node_charges, field.conductivities, 0.0, box.grid, look.field)
         integrate_potential(look.field, field.slab_drop[0], box.grid.spacing, stride, look.potential)
     if plane is not None:
-        merge_plane(plane, ions, is_first_look(step), plane.look_sums)
-        count_ions(look.positions, plane.look_transverse[0], ions.first_ion, plane.mesh, plane.look_counts)
-        sum_over_plane(plane.look_counts, plane.mesh.n_along, look.counts)
+        merge_plane(plane, ions, uint32(1), plane.look_sums, plane.look_counts)
         if np.isnan(field.clamped_drop):
             find_plane_potential(plane.look_sums, box, ions, pores, plane, plane.exact, plane.look_potential)
         else:
@@ -322,7 +319,7 @@ def set_chances(box, ions, pores, channels, field, plane, line):
 
 
 @internal
-def merge_plane(plane, ions, all_apart, sums):
+def merge_plane(plane, ions, all_apart, sums, ions_in_cells):
     """Write what the tables of all chunks add up to, see `shares.merge_tables`."""
     merge_tables(
         plane.tables,
@@ -331,6 +328,7 @@ def merge_plane(plane, ions, all_apart, sums):
         all_apart,
         plane.merge_scratch,
         sums,
+        ions_in_cells,
     )
 
 
@@ -358,7 +356,6 @@ def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
     if line is not None:
         move_all(
             ions,
-            ions.positions,
             scratch,
             box.baths,
             field.drift,
@@ -373,7 +370,6 @@ def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
         has_field, deposits, all_apart = find_what_is_due(field, step, plane)
         move_all_in_plane(
             ions,
-            ions.positions,
             scratch,
             box.baths,
             field.thresholds,
@@ -388,25 +384,17 @@ def move(box, ions, scratch, field, sums, keys, step, leavers, plane, line):
             deposits,
             all_apart,
             plane.transverse[0],
-            plane.transverse[0],
         )
         if deposits:
-            merge_plane(plane, ions, all_apart, plane.sums)
+            merge_plane(plane, ions, all_apart, plane.sums, None)
 
 
 @internal
-def is_first_look(step):
-    """Return whether what is looked at is then deposited, see `BrownianEngine.deposit_as_looked_at`, as uint32."""
-    return uint32(step == 0)
-
-
-@internal
-def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line):
-    """Find where the ions are after the drift that is due, without moving them."""
+def look_ahead(box, ions, scratch, field, keys, leavers, plane, line):
+    """Deposit the ions where they are after the drift that is due, without moving them."""
     if line is not None:
         move_all(
             ions,
-            look.positions,
             scratch,
             box.look_baths,
             field.drift,
@@ -419,7 +407,6 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line
     if plane is not None:
         move_all_in_plane(
             ions,
-            look.positions,
             scratch,
             box.look_baths,
             field.thresholds,
@@ -432,9 +419,8 @@ def look_ahead(box, ions, scratch, field, look, keys, leavers, step, plane, line
             plane.tables,
             uint32(1),
             uint32(1),
-            is_first_look(step),
+            uint32(1),
             plane.transverse[0],
-            plane.look_transverse[0],
         )
 
 
@@ -469,15 +455,13 @@ def must_be_drained(events):
 
 
 @internal
-def prepare_move(
-    box, ions, sums, pores, channels, field, reservoirs, scratch, look, step, is_sensed, plane, line
-):
+def prepare_move(box, ions, sums, pores, channels, field, reservoirs, scratch, step, is_sensed, plane, line):
     """Sort the ions where that is due, and find what their next move depends on.
 
     That is the drift that is due, and the chances of entering a pore.
     """
     if step % SORT_EVERY == 0 and (is_sensed or np.isnan(field.clamped_drop)):
-        sort(ions, pores, reservoirs, scratch, look, plane)
+        sort(ions, pores, reservoirs, scratch, plane)
 
     # Known: ions, pores and gates after the last step's diffusion and events. Its field, for its drift:
     solve(box, ions, sums, pores, field, step, plane, line)
@@ -580,7 +564,7 @@ def advance(state, n_steps):
         step = state.step[0]
         # Every so often the order of the ions; the field, for the drift that is due; the chances of entering a pore.
         prepare_move(
-            box, ions, sums, pores, channels, field, reservoirs, scratch, look, step, is_sensed, plane, line
+            box, ions, sums, pores, channels, field, reservoirs, scratch, step, is_sensed, plane, line
         )
 
         # Drift of the last step; then this one: diffuse and deposit.
@@ -611,8 +595,8 @@ def advance(state, n_steps):
 
     # What looks must leave no trace: a step of -1 refreshes nothing.
     solve(box, ions, sums, pores, field, -1, plane, line)
-    look_ahead(box, ions, scratch, field, look, keys, leavers, state.step[0], plane, line)
-    find_potential(box, ions, pores, field, look, scratch, state.step[0], plane, line)
+    look_ahead(box, ions, scratch, field, keys, leavers, plane, line)
+    find_potential(box, ions, pores, field, look, scratch, plane, line)
     return made
 
 
@@ -628,7 +612,6 @@ def begin_step(state):
         state.field,
         state.reservoirs,
         state.scratch,
-        state.look,
         state.step[0],
         are_ions_sensed(state.pumps, state.channels),
         state.plane,
@@ -647,7 +630,7 @@ def find_deposit(state):
 def merge_deposit(state):
     """Do what `move` does in the plane once the tables hold what the ions have left."""
     _, _, all_apart = find_what_is_due(state.field, state.step[0], state.plane)
-    merge_plane(state.plane, state.ions, all_apart, state.plane.sums)
+    merge_plane(state.plane, state.ions, all_apart, state.plane.sums, None)
 
 
 @entry_point

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -228,7 +228,7 @@ class ContinuumEngine(DrivenEngine):
 
     # --- what is looked at ---
 
-    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+    def observe(self) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if ions or charge are missing, or if the field does not agree with the charges.
@@ -245,13 +245,15 @@ class ContinuumEngine(DrivenEngine):
         """At how many moments `watch` looks at most: at one where there is more to see than what it keeps."""
         return MOST_WATCHED if self.model.grid.columns == 1 and not self.scenario.electrodes else 1
 
-    def watch(self, stops: Sequence[int]) -> Watch:
+    def watch(
+        self, stops: Sequence[int], located_at: Collection[int] = (), ions: NDArray[np.int64] | None = None
+    ) -> Watch:
         """Make steps until each of the `stops` in turn and look; see `mc.engines.base.Engine`.
 
         What there is to see follows from the stores: they are kept, and all looked at together.
         """
         if self.most_watched == 1:
-            return super().watch(stops)
+            return super().watch(stops, located_at, ions)
         within, last = self._until_a_change(stops)
         kept: list[NDArray[np.float64]] = []
         failure: McError | None = None
@@ -264,11 +266,11 @@ class ContinuumEngine(DrivenEngine):
         except McError as error:
             failure = error
         if not kept:
-            return Watch(None, failure, 0.0)
+            return Watch(None, {}, failure, 0.0)
         started = time.monotonic()
         stores = np.array(kept)
         seen, missing = self._tell(stores, self._potentials(stores), stops[: len(kept)])
-        return Watch(seen if len(seen.ions) else None, missing or failure, time.monotonic() - started)
+        return Watch(seen if len(seen.ions) else None, {}, missing or failure, time.monotonic() - started)
 
     def _tell(
         self, stores: NDArray[np.float64], potential: NDArray[np.float64], steps: Sequence[int]
@@ -306,8 +308,6 @@ class ContinuumEngine(DrivenEngine):
             bulk_concentrations=self._bulk_concentrations(by_row),
             cell_concentrations=self._along_x(by_row / self._ions_per_millimolar),
             potential=self._along_x(means),
-            positions=np.zeros((n, 0)),
-            places=np.zeros((n, 0, 0)),
             open_channels=self._open_channels(stores),
             permeability=self._permeabilities(stores),
             states=self._states(stores),
@@ -324,7 +324,9 @@ class ContinuumEngine(DrivenEngine):
             return seen, None
         n_good = int(is_good.argmin())
         wrong = seen.at(n_good)
-        return seen.first(n_good), self._explain(bool(is_whole[n_good]), wrong, self._expected_ions(wrong))
+        return seen.take(slice(n_good)), self._explain(
+            bool(is_whole[n_good]), wrong, self._expected_ions(wrong)
+        )
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call: means have none."""

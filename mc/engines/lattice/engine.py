@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -101,7 +101,7 @@ class LatticeEngine(DrivenEngine):
         self._do_what_is_due(int(saved["step"][0]) - 1)
         restore(self.memory(), saved)
 
-    def observe(self, slots: NDArray[np.int64] | None = None) -> Observation:
+    def observe(self) -> Observation:
         """Look at the present state without changing it.
 
         Raises LedgerError if an ion or a charge is missing, or if the field does not agree with the charges.
@@ -121,10 +121,12 @@ class LatticeEngine(DrivenEngine):
         """At how many moments `watch` looks at most: at one where there is more to see than what it keeps."""
         return MOST_WATCHED if self.state.plane is None and not self.scenario.electrodes else 1
 
-    def watch(self, stops: Sequence[int]) -> Watch:
+    def watch(
+        self, stops: Sequence[int], located_at: Collection[int] = (), ions: NDArray[np.int64] | None = None
+    ) -> Watch:
         """Make steps until each of the `stops` in turn and look; see `mc.engines.base.Engine`."""
         if self.most_watched == 1:
-            return super().watch(stops)
+            return super().watch(stops, located_at, ions)
         started = time.monotonic()
         within, last = self._until_a_change(stops)
         goal = within if last in within else [*within, last]
@@ -135,6 +137,7 @@ class LatticeEngine(DrivenEngine):
         seen, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
         return Watch(
             seen if len(seen.ions) else None,
+            {},
             error or self._find_empty_electrode(),
             time.monotonic() - started - seconds_of_steps,
         )
@@ -168,8 +171,6 @@ class LatticeEngine(DrivenEngine):
             bulk_concentrations=views.bulk_concentrations,
             cell_concentrations=views.cell_concentrations,
             potential=views.potential,
-            positions=np.zeros((n, 0)),
-            places=np.zeros((n, 0, 0)),
             open_channels=views.open_channels,
             permeability=views.permeability,
             states=self._by_type(views.states),
@@ -187,7 +188,7 @@ class LatticeEngine(DrivenEngine):
         wrong = seen.at(n_good)
         entered, left = wrong.exchanged.sum(axis=1).T
         expected = self._measures.ions_at_start + entered - left
-        return seen.first(n_good), self._explain(bool(views.is_whole[n_good]), wrong, expected)
+        return seen.take(slice(n_good)), self._explain(bool(views.is_whole[n_good]), wrong, expected)
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the transitions of gates since the last call; ions have no names, so nothing else has events."""

@@ -101,7 +101,7 @@ def what_happened(engine: BrownianEngine) -> dict[str, int]:
         "pumps turned": int(seen.pump_cycles.sum()),
         "electrodes moved ions": int(seen.injected_charge),
         "threads moved a second ion": int(
-            (engine.state.look.positions[seconds_of_threads(engine)] < BEYOND).sum()
+            (engine.state.ions.positions[seconds_of_threads(engine)] < BEYOND).sum()
         ),
     }
 

@@ -110,22 +110,22 @@ def test_ions_keep_their_names_when_they_are_sorted():
     engine = BrownianEngine(make_scenario(), 1, 0.5, 1)
     engine.advance(SORT_EVERY)
     names = engine.state.plane.names.copy()
-    before, chosen = engine.observe(), np.array([3, 40, 500, 7000])
+    before, chosen = engine.locate(), np.array([3, 40, 500, 7000])
     engine.advance(1)
     assert (engine.state.plane.names != names).mean() > 0.9
     np.testing.assert_array_equal(np.sort(engine.state.plane.names), np.arange(engine.n_slots))
-    after, few = engine.observe(), engine.observe(chosen)
+    after, few = engine.locate(), engine.locate(chosen)
     farthest = 2.0 * math.sqrt(6.0 * engine.composition.diffusion_coefficients.max() * 0.5)
-    moved = np.abs(after.places[0] - before.places[0])
+    moved = np.abs(after.y - before.y)
     assert np.nanmax(np.minimum(moved, WIDTH - moved)) < farthest
-    assert np.nanmax(np.abs(after.positions - before.positions)) < farthest + 4.0
-    np.testing.assert_array_equal(few.positions, after.positions[chosen])
-    np.testing.assert_array_equal(few.places, after.places[:, chosen])
+    assert np.nanmax(np.abs(after.x - before.x)) < farthest + 4.0
+    np.testing.assert_array_equal(few.x, after.x[chosen])
+    np.testing.assert_array_equal(few.y, after.y[chosen])
 
 
 def test_places_are_on_the_axis_and_uniform_along_it(engine):
     """The mean of some 8000 uniform places, 5 standard errors."""
-    y = engine.observe().places[0]
+    y = engine.locate().y
     assert np.all((y >= 0.0) & (y < WIDTH))
     assert abs(y.mean() - WIDTH / 2) < 5.0 * WIDTH / math.sqrt(12 * y.size)
 

@@ -40,7 +40,12 @@ def deposit(x, y, mesh, apart, own, common, cells, words, table, spilled, has_sp
 
 @entry_point
 def merge(tables, valences, mesh, all_apart, scratch, sums):
-    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums)
+    shares.merge_tables(tables, valences, mesh, all_apart, scratch, sums, None)
+
+
+@entry_point
+def merge_and_count(tables, valences, mesh, scratch, sums, ions_in_cells):
+    shares.merge_tables(tables, valences, mesh, True, scratch, sums, ions_in_cells)
 
 
 @entry_point
@@ -50,11 +55,6 @@ def add(x, y, ions, species, valences, weighed, mesh, sums):
             shares.restore(x[k], y[k], species, valences[species], weighed, mesh, sums)
         else:
             shares.withdraw(x[k], y[k], species, valences[species], weighed, mesh, sums)
-
-
-@entry_point
-def count(x, y, first_ion, mesh, counts):
-    shares.count_ions(x, y, first_ion, mesh, counts)
 
 
 def make_tables(mesh, valences=VALENCES, chunk_species=CHUNK_SPECIES, weighed=STRIDE):
@@ -283,14 +283,22 @@ def test_a_cell_holds_as_many_ions_as_promised():
 
 
 def test_ions_are_counted_in_their_cells(mesh):
+    """Those in no bath are in none, and the counts of a cell are those of the entry it is in."""
     x, y = random_ions(500)
     x[:3] = PARKED
-    counts = np.full((2, 2 * STRIDE * mesh.n_along), 7)
-    count(x, y, np.array([0, 200, 500]), mesh, counts)
-    for species, part in enumerate((slice(0, 200), slice(200, 500))):
-        entry = np.where(x[part] == PARKED, STRIDE - 1, np.abs(x[part]) // SPACING).astype(int)
-        cell = (entry + STRIDE * (x[part] > 0)) * N_ALONG + (y[part] * mesh.inverse_spacing_along).astype(int)
+    tables, parts = make_tables(mesh, weighed=0), (slice(0, 200), slice(200, 500))
+    for species, part in enumerate(parts):
+        tables_of(x[part], y[part], mesh, species, tables, all_apart=True)
+    sums, counts = shares.make_sums(mesh, 3), np.full((3, 2 * STRIDE * mesh.n_along), 7, np.int32)
+    merge_and_count(tables, VALENCES, mesh, shares.make_merge_scratch(mesh, 3, 2), sums, counts)
+    for species, part in enumerate(parts):
+        x_here, y_here = x[part][x[part] != PARKED], y[part][x[part] != PARKED]
+        entry = (np.abs(x_here) / SPACING * SHARE_ONE + 0.5).astype(int) // SHARE_ONE
+        along = (y_here / WIDTH * N_ALONG * SHARE_ONE + 0.5).astype(int) // SHARE_ONE % N_ALONG
+        cell = (entry + STRIDE * (x_here > 0)) * N_ALONG + along
         np.testing.assert_array_equal(counts[species], np.bincount(cell, minlength=counts.shape[1]))
+    assert not counts[2].any()
+    np.testing.assert_array_equal(counts.reshape(3, 2 * STRIDE, -1).sum(axis=2), sums.counts)
 
 
 def test_with_one_cell_along_the_membrane_the_charges_are_those_of_one_dimension():
