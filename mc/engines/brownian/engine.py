@@ -276,20 +276,17 @@ class BrownianEngine(DrivenEngine):
         """Return where some ions are, after the drift that is due, or all; see `mc.engines.base.Engine`."""
         plane, in_pores = self.state.plane, self._ions_in_pores()
         ions = np.arange(self.n_slots) if ions is None else ions
-        x = np.empty(ions.size, dtype=np.float32)
-        along = np.empty((0 if plane is None else len(plane.transverse), ions.size), dtype=np.float32)
-        locating.locate(self.state, self._slots_of(ions), x, along)
-        is_beyond = x >= motion.BEYOND
-        x[x > 0.0] += np.float32(self.scenario.membrane.thickness)
-        x[is_beyond] = along[:, is_beyond] = np.nan
+        x, y = np.empty((2, ions.size), dtype=np.float32)
+        locating.locate(self.state, self._slots_of(ions), x, y)
         names = in_pores["ion"] if plane is None else plane.names[in_pores["ion"]]
         at = np.searchsorted(ions, names)
         is_among = np.append(ions, -1)[at] == names
-        x[at[is_among]] = in_pores["depth"][is_among]
+        at, in_pores = at[is_among], in_pores[is_among]
+        x[at] = in_pores["depth"]
         if plane is None:
             return Positions(x, None)
-        along[0, at[is_among]] = plane.mouths.sites[in_pores["channel"][is_among]]
-        return Positions(x, along[0])
+        y[at] = plane.mouths.sites[in_pores["channel"]]
+        return Positions(x, y)
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call, by kind (crossings, pumps, gating) and column."""
