@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,17 @@ one.
 """
 
 
+def describe_processor() -> str:
+    """Return what the processor calls itself and how fast its clock is, as far as the system tells."""
+    listing = Path("/proc/cpuinfo")
+    told = dict(
+        re.findall(r"(?m)^(model name|cpu MHz)\s*: (.+)$", listing.read_text() if listing.exists() else "")
+    )
+    name = told.get("model name") or platform.processor() or platform.machine()
+    clock = f" at {float(told['cpu MHz']) / 1e3:.1f} GHz" if "cpu MHz" in told else ""
+    return f"{name}{clock}"
+
+
 def main() -> None:
     """Measure everything and write the page."""
     parser = argparse.ArgumentParser(
@@ -330,7 +342,7 @@ def main() -> None:
             ["python benchmarks/performance.py"]
             + ["PYTHON" if word == arguments.peers else word for word in sys.argv[1:]]
         ),
-        "machine": platform.processor() or platform.machine(),
+        "machine": describe_processor(),
         "cores": os.cpu_count(),
         "particles": measure_particles(ions[:3] if arguments.quick else ions, seconds),
         "bytes_per_ion": {str(dimensions): brownian.bytes_per_ion(dimensions) for dimensions in (1, 2)},
