@@ -315,7 +315,7 @@ class PlaneMover:
         """Move all ions and, where `stepping.move` does, merge what they have left in their cells."""
         assert state.plane is not None
         plane, host = self.tables, state.plane
-        deposits, all_apart = stepping.find_deposit(state)
+        deposits, all_apart = map(np.uint32, stepping.find_deposit(state))
         if np.isnan(state.field.clamped_drop):
             plane.differences.copy_to_device(host.sheet.differences)
         if deposits:
@@ -331,12 +331,12 @@ class PlaneMover:
             key_1,
             np.uint32(state.step[0]),
             deposits,
-            np.uint32(all_apart),
+            all_apart,
         )
         if deposits:
             plane.parts.copy_to_host(host.tables.spilled[0])
             host.tables.has_spilled[0] = 1
-            stepping.merge_deposit(state)
+            stepping.merge_deposit(state, all_apart)
 
 
 class Mover:

@@ -627,9 +627,8 @@ def find_deposit(state):
 
 
 @entry_point
-def merge_deposit(state):
-    """Do what `move` does in the plane once the tables hold what the ions have left."""
-    _, _, all_apart = find_what_is_due(state.field, state.step[0], state.plane)
+def merge_deposit(state, all_apart):
+    """Do what `move` does in the plane once the tables hold what the ions have left; see `find_deposit`."""
     merge_plane(state.plane, state.ions, all_apart, state.plane.sums, None)
 
 
