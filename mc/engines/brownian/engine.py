@@ -92,6 +92,8 @@ class BrownianEngine(DrivenEngine):
         # With nothing deposited there is no field yet: this look is at the positions as they were placed.
         stepping.advance(self.state, 0)
         self.deposit_as_looked_at()
+        # Compiled now, or loaded, rather than at the first record.
+        self.locate(np.zeros(0, dtype=np.int64))
 
     def deposit_as_looked_at(self) -> None:
         """Let the field come from the charges as they were looked at before the first step, and look again.
