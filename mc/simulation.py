@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mc.engines.base import NOWHERE, Engine, Maps, Observation, Observations, Positions
+from mc.engines.base import Engine, Maps, Observation, Observations, Positions
 from mc.engines.brownian.engine import BrownianEngine
 from mc.engines.continuum.engine import ContinuumEngine
 from mc.engines.devices import Device, check_device
@@ -596,19 +596,16 @@ class _Run:
         """Record what was seen at several moments, as `_record` would one by one, at a fraction of the cost."""
         steps: list[int] = np.asarray(seen.step).tolist()
         if not are_finite(seen):
-            for moment in range(len(steps)):
-                # Ends with an error at the first that is not: positions are recorded as far as it.
-                step = steps[moment]
-                is_due = self._is_due(step, self.positions_every)
-                self._record(seen.at(moment), positions.get(step, NOWHERE) if is_due else None)
+            # Ends with an error at the first that is not.
+            for moment, step in enumerate(steps):
+                self._record(seen.at(moment), positions.get(step))
             return
         are_due = [self._is_due(step, self.record_every) for step in steps]
         if any(are_due):
             self._record_in_series(seen if all(are_due) else seen.take(np.flatnonzero(are_due).tolist()))
         for step in steps:
-            if self._is_due(step, self.positions_every):
-                now = step * self.engine.time_step
-                self.recorder.record_positions(step, now, *positions.get(step, NOWHERE))
+            if step in positions:
+                self.recorder.record_positions(step, step * self.engine.time_step, *positions[step])
         self._report(steps[-1], float(np.asarray(seen.membrane_potential)[-1]))
 
     def _record_in_series(self, seen: Observations) -> None:

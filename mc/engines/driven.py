@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.engines import proteins
-from mc.engines.base import NOWHERE, Numbers, Observation, Positions, Watch, join
+from mc.engines.base import NOWHERE, Numbers, Observation, Observations, Positions, Watch, join
 from mc.engines.timeline import Instruments, make_timeline
 from mc.errors import LedgerError, StabilityError
 from mc.membrane.protocols import VOLTAGE, command_at
@@ -68,7 +68,7 @@ class DrivenEngine(ABC):
             return Watch(None, {}, None, 0.0)
         started = time.monotonic()
         seen = join([self.observe()])
-        return Watch(seen, {}, None, time.monotonic() - started)
+        return Watch(seen, dict.fromkeys(located_at, NOWHERE), None, time.monotonic() - started)
 
     def _until_a_change(self, stops: Sequence[int]) -> tuple[list[int], int]:
         """Return which of the stops come before a protocol changes something next, and the step to end a go at.
@@ -78,20 +78,41 @@ class DrivenEngine(ABC):
         last = self.step + self._follow_protocol(stops[-1] - self.step)
         return [stop for stop in stops if stop <= last], last
 
-    def _explain(self, is_whole: bool, seen: Observation, expected: NDArray[Any]) -> LedgerError:
-        """Return the error that tells what is wrong at one moment.
+    @cached_property
+    def ions_at_start(self) -> NDArray[Any]:
+        """On each side, (species, 2)."""
+        return np.stack([self.composition.counts_inside, self.composition.counts_outside], axis=1)
 
-        `is_whole`: whether no ion is missing; `expected`: how many of each species there must be, (species,).
+    def _expected_ions(self, seen: Observation) -> NDArray[Any]:
+        """Return how many ions of each species there must be, (..., species): all but those that came and went."""
+        came_in = seen.exchanged[..., 0] - seen.exchanged[..., 1]
+        return np.asarray((self.ions_at_start + came_in).sum(axis=-1))
+
+    def _until_wrong(
+        self, seen: Observations, is_whole: NDArray[np.bool_], is_good: NDArray[np.bool_], in_field: Any
+    ) -> tuple[Observations, LedgerError | None]:
+        """Return what was seen until an ion or a charge is missing, and the error then; all arrays are (moments,).
+
+        `is_whole`: whether no ion is missing; `is_good`: nor a charge; `in_field`: the drop in the field, mV.
         """
+        if is_good.all():
+            return seen, None
+        n_good = int(is_good.argmin())
+        return seen.take(slice(n_good)), self._explain(
+            bool(is_whole[n_good]), seen.at(n_good), float(in_field[n_good])
+        )
+
+    def _explain(self, is_whole: bool, seen: Observation, in_field: float) -> LedgerError:
+        """Return the error that tells what is wrong at one moment; see `_until_wrong`."""
         now = seen.step * self.time_step
         if is_whole:
             return LedgerError(
                 f"charge was lost or made by {now:g} ns: the box holds {seen.total_charge:g} e; counted charge puts "
                 f"{seen.charge_separation_potential:.9g} mV across the membrane, the field "
-                f"{seen.field_potential_drop:.9g} mV"
+                f"{in_field:.9g} mV"
             )
         return LedgerError(
-            f"ions were lost or made by {now:g} ns: expected {expected.tolist()} of "
+            f"ions were lost or made by {now:g} ns: expected {self._expected_ions(seen).tolist()} of "
             f"{list(self.composition.names)}, counted {seen.ions.sum(axis=1).tolist()} in the baths and "
             f"{seen.ions_in_pores.tolist()} in pores"
         )

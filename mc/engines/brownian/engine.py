@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -251,17 +250,12 @@ class BrownianEngine(DrivenEngine):
 
     def _tell(self, kept: Sequence[observing.Moment]) -> tuple[Observations, LedgerError | None]:
         """Return what was seen at several moments, until an ion or a charge is missing, and the error then."""
-        measures = self._measures
-        seen = observing.tell(kept, measures)
-        seen = replace(seen, states=self._by_type(np.array([one.states for one in kept])))
-        expected = observing.find_expected_ions(seen, measures)
-        is_whole = (seen.ions.sum(axis=2) + seen.ions_in_pores == expected).all(axis=1)
-        is_good = is_whole & observing.are_in_balance(kept, seen, measures)
-        if is_good.all():
-            return seen, None
-        n_good = int(is_good.argmin())
-        wrong = replace(seen.at(n_good), field_potential_drop=kept[n_good].slab_drop)
-        return seen.take(slice(n_good)), self._explain(bool(is_whole[n_good]), wrong, expected[n_good])
+        states = self._by_type(np.array([one.states for one in kept]))
+        seen = observing.tell(kept, self._measures, states)
+        in_field = np.array([one.slab_drop for one in kept])
+        is_whole = (seen.ions.sum(axis=2) + seen.ions_in_pores == self._expected_ions(seen)).all(axis=1)
+        is_good = is_whole & observing.are_in_balance(seen, in_field, self._measures)
+        return self._until_wrong(seen, is_whole, is_good, in_field)
 
     @cached_property
     def _measures(self) -> observing.Measures:
@@ -271,7 +265,6 @@ class BrownianEngine(DrivenEngine):
             (self.cell_edges(0), self.cell_edges(1)),
             self.bulk_from,
             proteins.level_permeabilities(self.scenario, self.composition.names),
-            self.composition.counts_inside + self.composition.counts_outside,
         )
 
     def locate(self, ions: NDArray[np.int64] | None = None) -> Positions:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
-from mc.engines.base import Maps, Observations
-from mc.engines.brownian import crossing, exchange
+from mc.engines.base import Maps, Numbers, Observations
+from mc.engines.brownian import crossing
 from mc.engines.brownian.stepping import State
 
 
@@ -57,8 +57,6 @@ class Measures(NamedTuple):
     """(channels,)"""
     level_permeabilities: NDArray[np.float64]
     """(channel types, levels, species) of one channel, nm3/ns."""
-    ions_at_start: NDArray[np.int64]
-    """(species,) in both baths."""
     ions_per_millimolar: NDArray[np.float64]
     """(cells,) along x, ions of a 1 mM solution in each; infinite where a cell has no volume."""
     bulk_ions_per_millimolar: NDArray[np.float64]
@@ -70,7 +68,6 @@ def make_measures(
     edges: tuple[NDArray[np.float64], NDArray[np.float64]],
     bulk_from: tuple[float, float],
     level_permeabilities: NDArray[np.float64],
-    ions_at_start: NDArray[np.int64],
 ) -> Measures:
     """Return the measures of a run.
 
@@ -96,14 +93,13 @@ def make_measures(
         first_ion=state.ions.first_ion,
         channel_type=state.channels.chains["channel_type"],
         level_permeabilities=level_permeabilities,
-        ions_at_start=ions_at_start,
         ions_per_millimolar=np.where(widths > 0.0, widths * per_length, np.inf),
         bulk_ions_per_millimolar=np.array(bulk) * per_length,
     )
 
 
-def tell(moments: Sequence[Moment], measures: Measures) -> Observations:
-    """Return what was seen at several moments.
+def tell(moments: Sequence[Moment], measures: Measures, states: tuple[Numbers, ...]) -> Observations:
+    """Return what was seen at several moments; `states`: as in an observation.
 
     No number may depend on how many moments are looked at together, which is not the same when a run is made again:
     hence sums, each along the last axis or of whole numbers, and no products of matrices.
@@ -139,7 +135,7 @@ def tell(moments: Sequence[Moment], measures: Measures) -> Observations:
         potential=_along_x(inner[:, :-1], outer[:, :-1]),
         open_channels=n_at_level[:, :, 1:].sum(axis=2),
         permeability=_sum_permeabilities(n_at_level, measures.level_permeabilities),
-        states=(),
+        states=states,
         crossings=crossings,
         displaced_charge=displaced,
         electrodes=np.array([one.electrodes for one in moments]),
@@ -149,20 +145,13 @@ def tell(moments: Sequence[Moment], measures: Measures) -> Observations:
     )
 
 
-def find_expected_ions(seen: Observations, measures: Measures) -> NDArray[np.int64]:
-    """Return how many ions of each species there must be, (moments, species): all but those that came and went."""
-    exchanged = np.asarray(seen.exchanged).sum(axis=2)
-    return np.asarray(
-        measures.ions_at_start + exchanged[:, :, exchange.ENTERED] - exchanged[:, :, exchange.LEFT]
-    )
-
-
-def are_in_balance(moments: Sequence[Moment], seen: Observations, measures: Measures) -> NDArray[np.bool_]:
-    """Return of each moment whether the box is neutral and the charges inside put that drop across the membrane."""
-    if measures.is_clamped:
-        return np.ones(len(moments), dtype=np.bool_)
+def are_in_balance(
+    seen: Observations, in_field: NDArray[np.float64], measures: Measures
+) -> NDArray[np.bool_]:
+    """Return of each moment whether the box is neutral and the charges inside put the drop in the field there, mV."""
     drops = np.asarray(seen.charge_separation_potential)
-    in_field = np.array([one.slab_drop for one in moments])
+    if measures.is_clamped:
+        return np.ones(drops.size, dtype=np.bool_)
     # In the plane the field is solved in single precision. A charge e puts more than this on 8 um2.
     is_planar = seen.maps is not None
     tolerance = 1e-5 * (100.0 + np.abs(drops)) if is_planar else 1e-9 * (1.0 + np.abs(drops))

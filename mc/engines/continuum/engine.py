@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mc.constants import IONS_PER_CUBIC_NANOMETRE_PER_MILLIMOLAR
 from mc.engines import proteins
-from mc.engines.base import Maps, Observation, Observations, Watch
+from mc.engines.base import NOWHERE, Maps, Observation, Observations, Watch
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.continuum import construction, stepping
 from mc.engines.continuum.equations import NO_DRIVE, Drive
@@ -270,7 +270,12 @@ class ContinuumEngine(DrivenEngine):
         started = time.monotonic()
         stores = np.array(kept)
         seen, missing = self._tell(stores, self._potentials(stores), stops[: len(kept)])
-        return Watch(seen if len(seen.ions) else None, {}, missing or failure, time.monotonic() - started)
+        return Watch(
+            seen if len(seen.ions) else None,
+            dict.fromkeys(located_at, NOWHERE),
+            missing or failure,
+            time.monotonic() - started,
+        )
 
     def _tell(
         self, stores: NDArray[np.float64], potential: NDArray[np.float64], steps: Sequence[int]
@@ -320,13 +325,7 @@ class ContinuumEngine(DrivenEngine):
         )
         is_whole = self._is_whole(seen)
         is_good = is_whole & self._is_in_balance(seen)
-        if is_good.all():
-            return seen, None
-        n_good = int(is_good.argmin())
-        wrong = seen.at(n_good)
-        return seen.take(slice(n_good)), self._explain(
-            bool(is_whole[n_good]), wrong, self._expected_ions(wrong)
-        )
+        return self._until_wrong(seen, is_whole, is_good, seen.field_potential_drop)
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the events since the last call: means have none."""
@@ -466,10 +465,6 @@ class ContinuumEngine(DrivenEngine):
         expected = self._expected_ions(seen)
         is_missing = np.abs(seen.ions.sum(axis=2) - expected) > ROUNDING * (1.0 + expected)
         return ~(is_missing.any(axis=1) | (seen.ions.min(axis=(1, 2)) < 0.0))
-
-    def _expected_ions(self, seen: Observation) -> NDArray[np.float64]:
-        came_in = seen.exchanged[..., 0] - seen.exchanged[..., 1]
-        return np.asarray((self.ions_at_start + came_in).sum(axis=-1), dtype=np.float64)
 
     def _is_in_balance(self, seen: Observations) -> NDArray[np.bool_]:
         """Return of each moment whether the box is neutral, and the field that of the charges."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mc.compilation import available_threads
 from mc.engines import proteins
-from mc.engines.base import Maps, Observation, Observations, Watch
+from mc.engines.base import NOWHERE, Maps, Observation, Observations, Watch
 from mc.engines.brownian.engine import bulk_distances
 from mc.engines.driven import DrivenEngine
 from mc.engines.lattice import construction, observing, stepping
@@ -137,7 +137,7 @@ class LatticeEngine(DrivenEngine):
         seen, error = self._tell(observing.Views(*(one[:n_reached] for one in views)), within[:n_reached])
         return Watch(
             seen if len(seen.ions) else None,
-            {},
+            dict.fromkeys(located_at, NOWHERE),
             error or self._find_empty_electrode(),
             time.monotonic() - started - seconds_of_steps,
         )
@@ -182,13 +182,7 @@ class LatticeEngine(DrivenEngine):
             maps=None,
         )
         is_good = self._is_good(views.is_whole, seen)
-        if is_good.all():
-            return seen, None
-        n_good = int(is_good.argmin())
-        wrong = seen.at(n_good)
-        entered, left = wrong.exchanged.sum(axis=1).T
-        expected = self._measures.ions_at_start + entered - left
-        return seen.take(slice(n_good)), self._explain(bool(views.is_whole[n_good]), wrong, expected)
+        return self._until_wrong(seen, views.is_whole, is_good, seen.field_potential_drop)
 
     def drain_events(self) -> dict[str, dict[str, NDArray]]:
         """Return the transitions of gates since the last call; ions have no names, so nothing else has events."""
@@ -280,7 +274,7 @@ class LatticeEngine(DrivenEngine):
             bulk_from=np.array([bulk.start - rows.start for rows, bulk in sides]),
             ions_per_millimolar=per_millimolar,
             bulk_ions_per_millimolar=np.array([per_millimolar[rows].sum() for rows in self._bulk_rows]),
-            ions_at_start=self.composition.counts_inside + self.composition.counts_outside,
+            ions_at_start=self.ions_at_start.sum(axis=1),
             level_permeabilities=self.state.pores.permeabilities,
             timespec=np.zeros(2, dtype=np.int64),
         )
